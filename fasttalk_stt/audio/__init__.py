@@ -1,0 +1,1 @@
+"""Audio without I/O: sample positions, buffering, resampling, voice activity, endpoints."""

@@ -1,0 +1,259 @@
+"""A session's configuration: its fields, what each may hold, and which may change on the way.
+
+`read_session_config` turns the client's JSON object into a checked `SessionConfig` and names the
+fields it does not know; `change_session_config` applies a `configure`. A bad value raises
+`invalid_config` with the field, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import attrs
+from attrs import field, frozen
+
+from fasttalk_stt.protocol.errors import INVALID_CONFIG, ProtocolError
+
+Encoding = Literal["f32le", "s16le"]
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+_MAX_VOCABULARY_ENTRIES = 64
+_MAX_VOCABULARY_ENTRY_CHARS = 128
+
+
+@frozen
+class _Rule:
+    """How one field is checked: `read` returns the value or raises ValueError; `allowed` says what
+    would have been right."""
+
+    read: Callable[[object], Any]
+    allowed: str
+    configurable: bool
+
+
+def _rule(
+    default: Any, read: Callable[[object], Any], allowed: str, *, configurable: bool = False
+) -> Any:
+    return field(default=default, metadata={"rule": _Rule(read, allowed, configurable)})
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _number(low: float, high: float) -> Callable[[object], float]:
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError
+        number = float(value)
+        if not math.isfinite(number) or not low <= number <= high:
+            raise ValueError
+        return number
+
+    return read
+
+
+def _integer(low: int, high: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        number = _number(low, high)(value)
+        if number != int(number):
+            raise ValueError
+        return int(number)
+
+    return read
+
+
+def _optional(read: Callable[[object], Any]) -> Callable[[object], Any]:
+    return lambda value: None if value is None else read(value)
+
+
+def _text(max_chars: int) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if not isinstance(value, str) or not 0 < len(value) <= max_chars or not value.isprintable():
+            raise ValueError
+        return value
+
+    return read
+
+
+def _choice(*choices: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in choices:
+            raise ValueError
+        return value
+
+    return read
+
+
+def _language(value: object) -> str:
+    if not isinstance(value, str) or not _LANGUAGE.fullmatch(value):
+        raise ValueError
+    return value
+
+
+def _vocabulary(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or len(value) > _MAX_VOCABULARY_ENTRIES:
+        raise ValueError
+    return tuple(_text(_MAX_VOCABULARY_ENTRY_CHARS)(entry) for entry in value)
+
+
+@frozen
+class Resume:
+    """Where a session whose connection was lost goes on; see the resume section of the protocol."""
+
+    session_id: str
+    committed_ms: int
+    audio_from_ms: int
+    seq: int
+    utterance: int
+    onset_reported: bool
+
+
+def _resume(value: object) -> Resume:
+    if not isinstance(value, dict):
+        raise ValueError
+    count = _integer(0, 2**53)
+    try:
+        resume = Resume(
+            session_id=_text(128)(value["session_id"]),
+            committed_ms=count(value["committed_ms"]),
+            audio_from_ms=count(value["audio_from_ms"]),
+            seq=count(value["seq"]),
+            utterance=count(value["utterance"]),
+            onset_reported=_boolean(value["onset_reported"]),
+        )
+    except KeyError as error:
+        raise ValueError from error
+    if resume.audio_from_ms > resume.committed_ms:
+        raise ValueError
+    return resume
+
+
+@frozen
+class SessionConfig:
+    """The effective configuration of one session, as `session_started` and `configured` show it.
+
+    `language` may carry a region ("en-US"); `language_code` is what an engine is asked for.
+    """
+
+    language: str | None = _rule(
+        None,
+        _optional(_language),
+        "an ISO 639-1 or BCP 47 code such as 'en' or 'en-US', or null",
+        configurable=True,
+    )
+    enable_timestamps: bool = _rule(True, _boolean, "true or false", configurable=True)
+    enable_vad: bool = _rule(True, _boolean, "true or false")
+    buffer_duration: float = _rule(
+        2.0, _number(0.5, 20.0), "a number of seconds from 0.5 to 20", configurable=True
+    )
+    interim_results: bool = _rule(False, _boolean, "true or false", configurable=True)
+    fasttalk_mode: bool = _rule(False, _boolean, "true or false")
+    barge_in_enabled: bool = _rule(False, _boolean, "true or false", configurable=True)
+    endpoint_silence_ms: int = _rule(
+        500,
+        _integer(100, 5000),
+        "a whole number of milliseconds from 100 to 5000",
+        configurable=True,
+    )
+    vad_sensitivity: int = _rule(
+        2,
+        _integer(0, 3),
+        "a whole number from 0 (easily triggered) to 3 (strict)",
+        configurable=True,
+    )
+    encoding: Encoding = _rule("f32le", _choice("f32le", "s16le"), "'f32le' or 's16le'")
+    sample_rate: int = _rule(
+        16_000, _integer(8_000, 48_000), "a whole number of hertz from 8000 to 48000"
+    )
+    vocabulary: tuple[str, ...] = _rule(
+        (),
+        _vocabulary,
+        f"a list of up to {_MAX_VOCABULARY_ENTRIES} printable strings of up to "
+        f"{_MAX_VOCABULARY_ENTRY_CHARS} characters",
+        configurable=True,
+    )
+    eager_results: bool = _rule(False, _boolean, "true or false", configurable=True)
+    resume: Resume | None = _rule(
+        None,
+        _optional(_resume),
+        "null, or an object of session_id, committed_ms, audio_from_ms (not after committed_ms), "
+        "seq, utterance and onset_reported",
+    )
+    session_id: str | None = _rule(
+        None, _optional(_text(128)), "up to 128 printable characters, or null"
+    )
+    user_id: str | None = _rule(
+        None, _optional(_text(128)), "up to 128 printable characters, or null"
+    )
+    conversation_id: str | None = _rule(
+        None, _optional(_text(128)), "up to 128 printable characters, or null"
+    )
+
+    @property
+    def language_code(self) -> str | None:
+        """The primary language subtag in lower case, or None where it is to be detected."""
+        return primary_language(self.language)
+
+
+def primary_language(tag: str | None) -> str | None:
+    """The primary subtag of a BCP 47 tag: "en" of "en-US"; None of None."""
+    return None if tag is None else tag.split("-", 1)[0].lower()
+
+
+_RULES: dict[str, _Rule] = {a.name: a.metadata["rule"] for a in attrs.fields(SessionConfig)}
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _checked(name: str, value: object) -> Any:
+    rule = _RULES[name]
+    try:
+        return rule.read(value)
+    except ValueError:
+        raise ProtocolError(
+            INVALID_CONFIG,
+            f"{name} is {_shown(value)}; allowed is {rule.allowed}. Correct it and send the "
+            "message again.",
+        ) from None
+
+
+def read_session_config(
+    raw: Mapping[str, object], defaults: SessionConfig
+) -> tuple[SessionConfig, tuple[str, ...]]:
+    """Check a `start_session`'s `session_config`; returns it with the names it does not know.
+
+    Fields that `raw` leaves out come from `defaults`, but `barge_in_enabled` follows
+    `fasttalk_mode`. Raises `invalid_config` for the first bad value.
+    """
+    changes = {name: _checked(name, value) for name, value in raw.items() if name in _RULES}
+    changes.setdefault("barge_in_enabled", changes.get("fasttalk_mode", defaults.fasttalk_mode))
+    ignored = tuple(name for name in raw if name not in _RULES)
+    return attrs.evolve(defaults, **changes), ignored
+
+
+def change_session_config(config: SessionConfig, raw: Mapping[str, object]) -> SessionConfig:
+    """Apply a `configure`; unknown fields are ignored.
+
+    Raises `invalid_config` for a bad value, and for a known field that only `start_session` sets.
+    """
+    changes: dict[str, Any] = {}
+    for name, value in raw.items():
+        if name not in _RULES:
+            continue
+        if not _RULES[name].configurable:
+            raise ProtocolError(
+                INVALID_CONFIG,
+                f"{name} cannot change inside a session. End the session and start one with the "
+                "new value.",
+            )
+        changes[name] = _checked(name, value)
+    return attrs.evolve(config, **changes)
