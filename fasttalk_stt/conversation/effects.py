@@ -1,0 +1,44 @@
+"""What a session wants done: the only language in which pure decisions reach the Trio tasks."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from fasttalk_stt.conversation.segments import Draft, Entry
+from fasttalk_stt.protocol.server_messages import ServerMessage
+
+
+@frozen
+class Say:
+    """Send this message."""
+
+    message: ServerMessage
+
+
+@frozen
+class Decode:
+    """Have the segment of this entry decoded, and resolve the entry."""
+
+    entry: Entry
+
+
+@frozen
+class Look:
+    """Have this draft decoded, and resolve it."""
+
+    draft: Draft
+
+
+@frozen
+class Cancel:
+    """Nobody waits for these entries any more."""
+
+    entries: tuple[Entry, ...]
+
+
+@frozen
+class Ready:
+    """The head of the queue may have become ready to send."""
+
+
+Effect = Say | Decode | Look | Cancel | Ready

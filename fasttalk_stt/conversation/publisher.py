@@ -1,0 +1,180 @@
+"""What leaves a session, in order: the one place where segments are settled as they are sent.
+
+The sender asks `take_ready` for the messages of the next segment that is ready, and stamps each
+message with `stamp` at the moment of sending, so that `audio_committed_ms` never runs ahead of what
+the client was sent.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from fasttalk_stt.audio.timeline import Timeline
+from fasttalk_stt.conversation.finals import position_ms, transcription
+from fasttalk_stt.conversation.ledger import Ledger, Outcome
+from fasttalk_stt.conversation.onsets import OnsetRegister
+from fasttalk_stt.conversation.queue import SegmentQueue
+from fasttalk_stt.conversation.segments import Entry, Failure, Heard
+from fasttalk_stt.protocol.codec import error_message
+from fasttalk_stt.protocol.config import SessionConfig
+from fasttalk_stt.protocol.server_messages import (
+    Metadata,
+    RejectionReason,
+    ServerMessage,
+    SessionEnded,
+    SessionEndReason,
+    SpeechEnded,
+    SpeechEndedData,
+)
+
+
+@frozen
+class SessionStatistics:
+    """One session in figures, for the operator.
+
+    `total_chunks` counts frames received, `total_processing_time_s` the engine's time,
+    `average_latency_s` is the mean over the finals sent of last sample received to final sent,
+    `real_time_factor` is engine time over audio received (0 before any audio).
+    """
+
+    session_id: str
+    total_chunks: int
+    total_processing_time_s: float
+    average_latency_s: float
+    real_time_factor: float
+
+
+class Publisher:
+    """The outgoing side of one session."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        queue: SegmentQueue,
+        onsets: OnsetRegister,
+        *,
+        timeline: Timeline,
+        model: str,
+    ) -> None:
+        self._ledger = ledger
+        self._queue = queue
+        self._onsets = onsets
+        self._timeline = timeline
+        self._model = model
+        self._seq = 0
+        self._finals = 0
+        self._compute_ms = 0.0
+        self._latency_ms = 0.0
+        self.chunks = 0
+        self.end_reason: SessionEndReason | None = None
+        self.ended = False
+
+    def take_ready(self, now_s: float) -> list[ServerMessage] | None:
+        """Settle the next segment that is ready and return its messages; None if none is.
+
+        The list is empty for a segment in which nothing was said. The last thing a session yields
+        is its `session_ended`.
+        """
+        entry = self._queue.take_ready()
+        if entry is not None:
+            return self._publish(entry, now_s)
+        if self.end_reason is not None and not len(self._queue) and not self.ended:
+            self.ended = True
+            return [self._session_ended(self.end_reason)]
+        return None
+
+    def stamp(self, config: SessionConfig, session_id: str, timestamp: str) -> Metadata:
+        """The stamp of the next message of this session; call it in sending order."""
+        self._seq += 1
+        return Metadata(
+            session_id=session_id,
+            timestamp=timestamp,
+            seq=self._seq,
+            audio_committed_ms=self._timeline.to_ms(self._ledger.committed),
+            conversation_id=config.conversation_id,
+            user_id=config.user_id,
+        )
+
+    def text_so_far(self, utterance: int) -> str:
+        """The text of an utterance that is sent or ready to be sent, as the engine spaced it."""
+        return self._onsets.text(utterance) + self._queue.text(utterance)
+
+    def statistics(self, session_id: str) -> SessionStatistics:
+        return SessionStatistics(
+            session_id=session_id,
+            total_chunks=self.chunks,
+            total_processing_time_s=self._compute_ms / 1000,
+            average_latency_s=self._latency_ms / 1000 / self._finals if self._finals else 0.0,
+            real_time_factor=self._real_time_factor(),
+        )
+
+    def add_compute(self, compute_ms: float) -> None:
+        """Count engine time that this session used, whether or not text came of it."""
+        self._compute_ms += compute_ms
+
+    def _real_time_factor(self) -> float:
+        received_ms = self._timeline.to_ms(self._ledger.received)
+        return round(self._compute_ms / received_ms, 4) if received_ms else 0.0
+
+    def _publish(self, entry: Entry, now_s: float) -> list[ServerMessage]:
+        segment, outcome = entry.segment, entry.outcome
+        if isinstance(outcome, Failure):
+            self._settle(segment.start, segment.end, Outcome.DISCARDED)
+            failed: list[ServerMessage] = [error_message(outcome.error)]
+            return failed + self._end_utterance(entry, "failed")
+        if outcome is None:
+            raise RuntimeError("a segment was taken before it had its outcome")
+        messages: list[ServerMessage] = []
+        if outcome.text:
+            self._settle(segment.start, entry.end, Outcome.TRANSCRIBED)
+            self._onsets.add_text(segment.utterance, outcome.raw_text)
+            messages = self._end_utterance(entry, "noise")
+            messages.append(self._final(entry, outcome, now_s))
+            return messages
+        self._settle(segment.start, entry.end, Outcome.SILENCE)
+        if segment.answers_flush:
+            messages.append(self._final(entry, outcome, now_s))
+        messages.extend(self._end_utterance(entry, "noise" if segment.speech else "too_short"))
+        return messages
+
+    def _final(self, entry: Entry, heard: Heard, now_s: float) -> ServerMessage:
+        message = transcription(
+            entry, heard, timeline=self._timeline, model=self._model, sent_at_s=now_s
+        )
+        self._finals += 1
+        self._latency_ms += message.data.metadata.latency_ms
+        return message
+
+    def _end_utterance(self, entry: Entry, reason: RejectionReason) -> list[ServerMessage]:
+        """What follows from the end of an utterance: its speech is over, or it never was any."""
+        segment = entry.segment
+        if not segment.ends_utterance:
+            return []
+        had_text = bool(self._onsets.text(segment.utterance))
+        self._onsets.end(segment.utterance)
+        if not had_text:
+            rejection = self._onsets.reject(segment.utterance, reason)
+            return [] if rejection is None else [rejection]
+        if not entry.report_speech_end:
+            return []
+        return [
+            SpeechEnded(
+                SpeechEndedData(
+                    utterance=segment.utterance,
+                    audio_start_ms=position_ms(self._timeline, segment.speech_start),
+                    audio_end_ms=position_ms(self._timeline, segment.speech_end),
+                )
+            )
+        ]
+
+    def _settle(self, start: int, end: int, outcome: Outcome) -> None:
+        to_session = self._timeline.to_session
+        self._ledger.settle(to_session(start), to_session(end), outcome)
+
+    def _session_ended(self, reason: SessionEndReason) -> SessionEnded:
+        return SessionEnded(
+            reason=reason,
+            audio=self._ledger.totals().account(self._timeline.rate_hz),
+            segments=self._finals,
+            real_time_factor=self._real_time_factor(),
+        )

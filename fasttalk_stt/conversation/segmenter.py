@@ -1,0 +1,450 @@
+"""Speech into segments: opens and closes utterances, asks for drafts, commits words.
+
+Audio goes in at 16 kHz; `Onset`, `Silence`, `Segment` and `Draft` come out, in the order of the
+audio. Every sample is handed out once, as silence or in a segment: `_cursor` is where the audio not
+yet handed out begins. It knows nothing of messages, time or other segments' fate; see `session`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from attrs import define, field, frozen
+
+from fasttalk_stt.audio.buffer import SampleBuffer
+from fasttalk_stt.audio.endpointer import (
+    Endpointer,
+    EndpointerSettings,
+    SpeechEnded,
+    SpeechStarted,
+)
+from fasttalk_stt.audio.timeline import pipeline_samples
+from fasttalk_stt.audio.vad import VoiceFrame, WebRtcVad
+from fasttalk_stt.conversation.commit import (
+    COMMIT_MARGIN_SAMPLES,
+    FORCED_AFTER_SAMPLES,
+    committable,
+    cut_after,
+)
+from fasttalk_stt.conversation.context import Context
+from fasttalk_stt.conversation.segments import Draft, Heard, HeardWord, Segment, Speech
+from fasttalk_stt.protocol.config import SessionConfig
+from fasttalk_stt.protocol.server_messages import SegmentReason
+
+PRE_ROLL_SAMPLES = pipeline_samples(0.3)
+"""Audio kept before an onset, so that a soft first phoneme is not cut (at least 200 ms promised)."""
+POST_ROLL_SAMPLES = pipeline_samples(0.3)
+"""Audio kept behind the last voiced frame: soft final consonants are not voiced."""
+WORTH_SPEECH_SAMPLES = pipeline_samples(0.1)
+"""Confirmed speech that makes a segment worth a transcription however short it is."""
+CANDIDATE_SPEECH_SAMPLES = pipeline_samples(0.06)
+"""Unconfirmed speech that a flush or the session's end transcribes rather than drops."""
+
+DRAFT_GROWTH_SAMPLES = pipeline_samples(0.5)
+"""New audio that makes another look at the open utterance worthwhile."""
+CONTEXT_SAMPLES = pipeline_samples(8.0)
+"""Committed audio that is decoded again in front of the open audio, for its context."""
+WINDOW_SAMPLES = pipeline_samples(28.0)
+"""The longest request; Whisper's window is 30 s."""
+LONGEST_OPEN_SAMPLES = pipeline_samples(26.0)
+"""Open audio is cut here whatever the drafts say; a frame of 1 s more still fits the window."""
+HOLD_SAMPLES = pipeline_samples(24.0)
+"""Open audio of this length waits for the outstanding draft. Above the largest
+`buffer_duration` of 20 s, so that a draft was asked for by then."""
+SHORTEST_SEGMENT_SAMPLES = pipeline_samples(0.02)
+"""A commit shorter than this waits for more words: word times are no finer."""
+
+
+@frozen
+class SegmenterLimits:
+    min_audio_samples: int
+    max_silence_samples: int
+
+
+@frozen
+class Onset:
+    """An utterance was opened; `started` says where and how surely."""
+
+    utterance: int
+    started: SpeechStarted
+
+
+@frozen
+class Silence:
+    """Audio in which nothing was said and which no utterance needs any more."""
+
+    start: int
+    end: int
+
+
+@frozen
+class Committed:
+    """Words of an open utterance that will not change, and the segment they fill."""
+
+    segment: Segment
+    heard: Heard
+
+
+SegmenterEvent = Onset | Silence | Segment | Draft
+
+
+@define
+class _OpenUtterance:
+    number: int
+    audio_start: int
+    speech_start: int
+    voiced_samples: int
+    draft_edge: int
+    draft_outstanding: bool = False
+    committed_words: list[HeardWord] = field(factory=list)
+
+
+class Segmenter:
+    """The segments of one session."""
+
+    def __init__(self, config: SessionConfig, limits: SegmenterLimits) -> None:
+        self._config = config
+        self._limits = limits
+        self._context = Context()
+        self._buffer = SampleBuffer()
+        self._vad = WebRtcVad(config.vad_sensitivity)
+        self._endpointer = Endpointer(self._endpointer_settings())
+        self._open: _OpenUtterance | None = None
+        self._utterances = 0
+        self._cursor = 0
+        self._heard_to = 0
+        self._deaf_before = 0
+        self._generation = 0
+
+    @property
+    def open_utterance(self) -> int | None:
+        """The number of the utterance that is open."""
+        return None if self._open is None else self._open.number
+
+    @property
+    def utterance_start(self) -> int:
+        """Where the open utterance's first segment begins; the cursor where none is open."""
+        return self._cursor if self._open is None else self._open.audio_start
+
+    @property
+    def cursor(self) -> int:
+        """Where the audio not yet handed out begins."""
+        return self._cursor
+
+    @property
+    def generation(self) -> int:
+        """Drafts of an older generation are stale."""
+        return self._generation
+
+    @property
+    def waits_for_draft(self) -> bool:
+        """Whether hearing more must wait for the outstanding draft: the window is nearly full."""
+        if self._open is None or not self._open.draft_outstanding:
+            return False
+        return self._heard_to - self._cursor >= HOLD_SAMPLES
+
+    def configure(self, config: SessionConfig) -> None:
+        """Use a new configuration from the next frame on."""
+        self._config = config
+        self._vad.set_sensitivity(config.vad_sensitivity)
+        self._endpointer.settings = self._endpointer_settings()
+
+    def update_context(self, context: Context) -> None:
+        self._context = context
+        self._endpointer.settings = self._endpointer_settings()
+
+    def hear(self, samples: npt.NDArray[np.float32]) -> list[SegmenterEvent]:
+        """Take the next float32[n_samples] of the stream."""
+        self._buffer.append(samples)
+        events: list[SegmenterEvent] = []
+        if self._config.enable_vad:
+            for frame in self._vad.push(samples):
+                self._heard_to = frame.end
+                if frame.start >= self._deaf_before:
+                    events.extend(self._judge(frame))
+        else:
+            self._heard_to = self._buffer.end
+            if self._open is None and self._heard_to > self._cursor:
+                self._begin(self._cursor, voiced_samples=0)
+        events.extend(self._release_silence())
+        events.extend(self._look_again())
+        self._forget()
+        return events
+
+    def flush(self, end: int, tail: npt.NDArray[np.float32]) -> list[SegmenterEvent]:
+        """Cut at `end`, the last sample received; `tail` is audio the stream still holds back.
+
+        Exactly one Segment with reason "flush" is among the events.
+        """
+        if not self._has_speech():
+            return [self._empty_flush()]
+        return [
+            *self._begin_candidate(),
+            self._cut(end, "flush", ends_utterance=False, tail=tail),
+        ]
+
+    def end(
+        self, end: int, tail: npt.NDArray[np.float32], *, cut_by_drain: bool = False
+    ) -> list[SegmenterEvent]:
+        """Close what is open at the session's end; everything up to `end` is handed out."""
+        events: list[SegmenterEvent] = []
+        if self._has_speech():
+            events.extend(self._begin_candidate())
+            events.append(
+                self._cut(
+                    self._padded_end(end),
+                    "session_end",
+                    ends_utterance=True,
+                    tail=tail,
+                    cut_by_drain=cut_by_drain,
+                )
+            )
+        events.extend(self._silence_to(end))
+        return events
+
+    def stall(self, end: int, tail: npt.NDArray[np.float32]) -> list[SegmenterEvent]:
+        """Close the open utterance as at its endpoint, because no audio comes any more."""
+        if self._open is None:
+            return []
+        segment = self._cut(self._padded_end(end), "speech_end", ends_utterance=True, tail=tail)
+        self._endpointer.reset()
+        return [segment]
+
+    def discard(self, end: int) -> tuple[int, int]:
+        """Drop the open utterance and everything not handed out before `end`; returns its bounds."""
+        start, self._cursor = self._cursor, max(self._cursor, end)
+        self._deaf_before = self._cursor
+        self._generation += 1
+        self._open = None
+        self._endpointer.reset()
+        return start, self._cursor
+
+    def commit(self, draft: Draft, heard: Heard | None) -> Committed | None:
+        """Take a draft's outcome (None: it failed); returns what it commits, if anything."""
+        utterance = self._open
+        if utterance is None or draft.generation != self._generation:
+            return None
+        utterance.draft_outstanding = False
+        waited = draft.edge - self._cursor
+        if heard is None or waited < pipeline_samples(self._config.buffer_duration):
+            return None
+        if not heard.words and self._may_drop(waited):
+            n_words, end = 0, draft.edge - COMMIT_MARGIN_SAMPLES
+        else:
+            n_words = committable(heard.words, start=self._cursor, edge=draft.edge)
+            if not n_words:
+                return None
+            end = cut_after(heard.words, n_words, edge=draft.edge)
+        if end - self._cursor < SHORTEST_SEGMENT_SAMPLES:
+            return None
+        words = heard.words[:n_words]
+        segment = self._segment(end, "buffer_full", ends_utterance=False, speech=None)
+        self._advance(end)
+        utterance.committed_words.extend(words)
+        return Committed(
+            segment=segment,
+            heard=Heard(words, heard.language, heard.language_confidence, heard.compute_ms),
+        )
+
+    def _endpointer_settings(self) -> EndpointerSettings:
+        silence_s = self._config.endpoint_silence_ms / 1000 * self._context.endpoint_factor
+        return EndpointerSettings(
+            endpoint_silence_samples=pipeline_samples(silence_s),
+            max_silence_samples=self._limits.max_silence_samples,
+            onset_frames=self._context.onset_frames,
+        )
+
+    def _judge(self, frame: VoiceFrame) -> list[SegmenterEvent]:
+        event = self._endpointer.push(frame)
+        if isinstance(event, SpeechStarted):
+            onset = max(event.onset, self._cursor)
+            silence = self._silence_to(max(onset - PRE_ROLL_SAMPLES, self._cursor))
+            voiced = int(event.confidence * (event.detected_at - onset))
+            self._begin(onset, voiced_samples=voiced)
+            return [*silence, Onset(self._utterances, event)]
+        if self._open is not None and frame.voiced:
+            self._open.voiced_samples += frame.end - frame.start
+        if isinstance(event, SpeechEnded):
+            end = min(event.decided_at, event.speech_end + POST_ROLL_SAMPLES)
+            return [self._cut(max(end, self._cursor), event.reason, ends_utterance=True)]
+        return []
+
+    def _begin(self, speech_start: int, *, voiced_samples: int) -> None:
+        self._utterances += 1
+        self._open = _OpenUtterance(
+            number=self._utterances,
+            audio_start=self._cursor,
+            speech_start=speech_start,
+            voiced_samples=voiced_samples,
+            draft_edge=self._cursor,
+        )
+
+    def _has_speech(self) -> bool:
+        candidate = self._endpointer.candidate_voiced_samples
+        return self._open is not None or candidate >= CANDIDATE_SPEECH_SAMPLES
+
+    def _begin_candidate(self) -> list[SegmenterEvent]:
+        """Open an utterance on speech that is not confirmed yet; it is never reported."""
+        candidate = self._endpointer.candidate_onset
+        if self._open is not None or candidate is None:
+            return []
+        onset = max(candidate, self._cursor)
+        silence = self._silence_to(max(onset - PRE_ROLL_SAMPLES, self._cursor))
+        self._begin(onset, voiced_samples=self._endpointer.candidate_voiced_samples)
+        self._endpointer.open(self._heard_to)
+        return silence
+
+    def _padded_end(self, end: int) -> int:
+        if not self._config.enable_vad:
+            return end
+        padded = min(end, self._endpointer.speech_end + POST_ROLL_SAMPLES)
+        return max(padded, self._cursor)
+
+    def _empty_flush(self) -> Segment:
+        return Segment(
+            utterance=self._utterances,
+            start=self._cursor,
+            end=self._cursor,
+            speech_start=self._cursor,
+            speech_end=self._cursor,
+            reason="flush",
+            ends_utterance=False,
+            speech=None,
+        )
+
+    def _cut(
+        self,
+        end: int,
+        reason: SegmentReason,
+        *,
+        ends_utterance: bool,
+        tail: npt.NDArray[np.float32] | None = None,
+        cut_by_drain: bool = False,
+    ) -> Segment:
+        """Close the open audio at `end` as a segment that is to be decoded, if it is worth it."""
+        utterance = self._open
+        if utterance is None:
+            raise RuntimeError("there is no open utterance to cut")
+        speech = self._speech(utterance, end, tail) if self._worth(utterance, end, reason) else None
+        segment = self._segment(
+            end, reason, ends_utterance=ends_utterance, speech=speech, cut_by_drain=cut_by_drain
+        )
+        self._advance(end)
+        utterance.draft_outstanding = False
+        utterance.voiced_samples = 0
+        # What was cut off without its words known can serve no later request as context.
+        utterance.committed_words.clear()
+        if ends_utterance:
+            self._open = None
+        return segment
+
+    def _segment(
+        self,
+        end: int,
+        reason: SegmentReason,
+        *,
+        ends_utterance: bool,
+        speech: Speech | None,
+        cut_by_drain: bool = False,
+    ) -> Segment:
+        utterance = self._open
+        if utterance is None:
+            raise RuntimeError("a segment needs an open utterance")
+        speech_end = self._endpointer.speech_end if self._config.enable_vad else end
+        return Segment(
+            utterance=utterance.number,
+            start=self._cursor,
+            end=end,
+            speech_start=utterance.speech_start,
+            speech_end=max(speech_end, utterance.speech_start),
+            reason=reason,
+            ends_utterance=ends_utterance,
+            speech=speech,
+            cut_by_drain=cut_by_drain,
+        )
+
+    def _may_drop(self, waited: int) -> bool:
+        """Whether open audio in which no words were found may be let go before it ends.
+
+        A detector that opened on noise must not hold it for ever; without one there is no endpoint
+        to wait for.
+        """
+        return not self._config.enable_vad or waited >= FORCED_AFTER_SAMPLES
+
+    def _worth(self, utterance: _OpenUtterance, end: int, reason: SegmentReason) -> bool:
+        asked_for = reason in {"flush", "session_end"}
+        duration = end - self._cursor
+        if duration <= 0:
+            return False
+        if not self._config.enable_vad:
+            return asked_for or duration >= self._limits.min_audio_samples
+        if not utterance.voiced_samples:
+            return False
+        return (
+            asked_for
+            or utterance.voiced_samples >= WORTH_SPEECH_SAMPLES
+            or duration >= self._limits.min_audio_samples
+        )
+
+    def _speech(
+        self, utterance: _OpenUtterance, end: int, tail: npt.NDArray[np.float32] | None = None
+    ) -> Speech:
+        """The audio from the chosen context up to `end`."""
+        earliest = max(end - WINDOW_SAMPLES, self._cursor - CONTEXT_SAMPLES, self._buffer.start)
+        context = [word for word in utterance.committed_words if word.start >= earliest]
+        start = context[0].start if context else self._cursor
+        samples = self._buffer.read(start, end)
+        if tail is not None and len(tail):
+            samples = np.concatenate((samples, tail))[: end - start]
+        return Speech(start, samples, "".join(word.text for word in context).strip())
+
+    def _advance(self, cursor: int) -> None:
+        self._cursor = cursor
+        self._generation += 1
+        if self._open is not None:
+            self._open.draft_edge = max(cursor, self._heard_to)
+
+    def _silence_to(self, position: int) -> list[SegmenterEvent]:
+        if position <= self._cursor:
+            return []
+        start, self._cursor = self._cursor, position
+        return [Silence(start, position)]
+
+    def _release_silence(self) -> list[SegmenterEvent]:
+        """Hand out silence that can no longer become the pre-roll of an utterance."""
+        if self._open is not None or not self._config.enable_vad:
+            return []
+        onset = self._endpointer.candidate_onset
+        return self._silence_to((self._heard_to if onset is None else onset) - PRE_ROLL_SAMPLES)
+
+    def _look_again(self) -> list[SegmenterEvent]:
+        utterance = self._open
+        if utterance is None:
+            return []
+        open_samples = self._heard_to - self._cursor
+        if open_samples >= LONGEST_OPEN_SAMPLES:
+            # Only drafts that keep failing lead here; the segment's own request decides.
+            return [self._cut(self._heard_to, "buffer_full", ends_utterance=False)]
+        if utterance.draft_outstanding:
+            return []
+        full = open_samples >= pipeline_samples(self._config.buffer_duration)
+        grown = self._heard_to - utterance.draft_edge >= DRAFT_GROWTH_SAMPLES
+        if not grown or not (full or self._config.interim_results):
+            return []
+        utterance.draft_outstanding = True
+        utterance.draft_edge = self._heard_to
+        return [
+            Draft(
+                utterance=utterance.number,
+                generation=self._generation,
+                start=self._cursor,
+                edge=self._heard_to,
+                speech=self._speech(utterance, self._heard_to),
+            )
+        ]
+
+    def _forget(self) -> None:
+        keep = self._cursor - PRE_ROLL_SAMPLES
+        if self._open is not None and self._open.committed_words:
+            keep = self._cursor - CONTEXT_SAMPLES
+        self._buffer.forget_before(keep)

@@ -1,0 +1,128 @@
+"""What a session asks the engine for, and what it hears back.
+
+A `Segment` will be published: its text is final. A `Draft` looks at an utterance that is still
+open; its words may be committed, shown as a partial, or dropped. Positions are pipeline samples.
+"""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+from attrs import define, field, frozen
+
+from fasttalk_stt.protocol.errors import ProtocolError
+from fasttalk_stt.protocol.server_messages import SegmentReason
+
+
+@frozen
+class HeardWord:
+    """A word at [start, end) on the session's pipeline clock, start < end.
+
+    `text` carries the leading space and the punctuation its language gives it.
+    """
+
+    text: str
+    start: int
+    end: int
+    confidence: float
+
+
+@frozen
+class Heard:
+    """An engine's answer to a segment or draft; no words mean that nothing was said."""
+
+    words: tuple[HeardWord, ...]
+    language: str | None = None
+    language_confidence: float | None = None
+    compute_ms: float = 0.0
+
+    @property
+    def raw_text(self) -> str:
+        """The text with the spaces the engine gave it, so that pieces join without new ones."""
+        return "".join(word.text for word in self.words)
+
+    @property
+    def text(self) -> str:
+        return self.raw_text.strip()
+
+    def without_last_word(self) -> Heard:
+        return attrs.evolve(self, words=self.words[:-1])
+
+
+@frozen
+class Failure:
+    """A segment that got no text; `error` is what the client is told."""
+
+    error: ProtocolError
+
+
+NOTHING_HEARD = Heard(words=())
+
+
+@frozen(eq=False)
+class Speech:
+    """The audio of a request: float32[n_samples] from `start` on.
+
+    Of these, what lies before the segment or draft is context, and `context_text` is its text.
+    """
+
+    start: int
+    samples: npt.NDArray[np.float32] = field(repr=False)
+    context_text: str = ""
+
+
+@frozen(eq=False)
+class Segment:
+    """A stretch [start, end) of audio that is settled as one.
+
+    `speech_start` and `speech_end` bound the voiced speech of its utterance. `ends_utterance` marks
+    the utterance's last segment. `speech` is None where nothing is to be decoded. `cut_by_drain`
+    marks a segment whose edge lies in the middle of speech: its last word is left unsettled.
+    """
+
+    utterance: int
+    start: int
+    end: int
+    speech_start: int
+    speech_end: int
+    reason: SegmentReason
+    ends_utterance: bool
+    speech: Speech | None
+    cut_by_drain: bool = False
+
+    @property
+    def answers_flush(self) -> bool:
+        return self.reason == "flush"
+
+
+@frozen(eq=False)
+class Draft:
+    """A look at the open utterance up to `edge`, dropped when `generation` is no longer current."""
+
+    utterance: int
+    generation: int
+    start: int
+    edge: int
+    speech: Speech
+
+
+@define(eq=False)
+class Entry:
+    """A segment on its way from closed to sent, with its times on the monotonic clock in seconds.
+
+    `end` may move before the segment's own end where the last word is left unsettled. `with_times`
+    and `report_speech_end` are the session's wishes when the segment was closed.
+    """
+
+    segment: Segment
+    closed_at_s: float
+    arrived_at_s: float
+    chunks: int
+    end: int
+    with_times: bool
+    report_speech_end: bool
+    requested_at_s: float = 0.0
+    ready_at_s: float = 0.0
+    outcome: Heard | Failure | None = None
+    cancelled: bool = False

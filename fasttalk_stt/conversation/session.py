@@ -1,0 +1,396 @@
+"""One session: audio, commands and results in, effects out. No I/O, no waiting, no clock of its own.
+
+Four callers, each in its own task: the receiver admits frames and interrupts, the listener hears and
+obeys commands, the transcriber resolves what it was asked for, the sender takes what is ready. The
+ledger is settled only where results are sent (`take_ready`), where audio is silence or rejected, and
+where it is discarded. Segments are made by `segmenter`, kept in order by `queue`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+from attrs import frozen
+
+from fasttalk_stt.audio.resampling import StreamResampler
+from fasttalk_stt.audio.timeline import Timeline, pipeline_ms
+from fasttalk_stt.conversation.arrivals import ArrivalLog
+from fasttalk_stt.conversation.commit import COMMIT_MARGIN_SAMPLES, cut_after
+from fasttalk_stt.conversation.context import Context
+from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Look, Ready, Say
+from fasttalk_stt.conversation.finals import position_ms, voice_activity
+from fasttalk_stt.conversation.ledger import Ledger, Outcome
+from fasttalk_stt.conversation.onsets import OnsetRegister
+from fasttalk_stt.conversation.publisher import Publisher, SessionStatistics
+from fasttalk_stt.conversation.queue import SegmentQueue
+from fasttalk_stt.conversation.segmenter import (
+    Onset,
+    Segmenter,
+    SegmenterEvent,
+    SegmenterLimits,
+    Silence,
+)
+from fasttalk_stt.conversation.segments import (
+    NOTHING_HEARD,
+    Draft,
+    Entry,
+    Failure,
+    Heard,
+    Segment,
+)
+from fasttalk_stt.protocol.client_messages import ContextUpdate, InterruptScope
+from fasttalk_stt.protocol.config import (
+    SessionConfig,
+    change_session_config,
+    primary_language,
+)
+from fasttalk_stt.protocol.errors import ProtocolError
+from fasttalk_stt.protocol.pcm import PcmDecoder
+from fasttalk_stt.protocol.server_messages import (
+    Configured,
+    ContextData,
+    ContextUpdated,
+    InterruptAcknowledged,
+    InterruptData,
+    Metadata,
+    PartialData,
+    PartialTranscription,
+    SessionEndReason,
+    SessionStarted,
+    VoiceActivityDetected,
+)
+from fasttalk_stt.protocol.stamps import rfc3339
+
+_LONGEST_PUSH_S = 1.0
+"""A rejected frame may be longer than an accepted one; its stand-in is heard in pieces."""
+
+
+@frozen(eq=False)
+class Frame:
+    """One binary message as the receiver admitted it: float32[n] at the client's rate.
+
+    The samples of a rejected frame are silence; their place in time is kept.
+    """
+
+    samples: npt.NDArray[np.float32]
+    arrived_at_s: float
+
+
+class Session:
+    """The decisions of one session. Times `now_s` are monotonic seconds, given by the caller."""
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        *,
+        session_id: str,
+        ignored_fields: tuple[str, ...],
+        limits: SegmenterLimits,
+        model: str,
+        wall_clock: Callable[[], datetime],
+    ) -> None:
+        self.session_id = session_id
+        self._config = config
+        self._ignored_fields = ignored_fields
+        self._model = model
+        self._wall_clock = wall_clock
+        self._context = Context()
+        self._timeline = Timeline(config.sample_rate)
+        self._decoder = PcmDecoder(config.encoding, config.sample_rate)
+        self._resampler = StreamResampler(config.sample_rate)
+        self._segmenter = Segmenter(config, limits)
+        self._arrivals = ArrivalLog()
+        self._heard = 0  # session samples; behind what was received by the frames in between
+        self._ledger = Ledger()
+        self._queue = SegmentQueue()
+        self._onsets = OnsetRegister()
+        self.publisher = Publisher(
+            self._ledger, self._queue, self._onsets, timeline=self._timeline, model=model
+        )
+
+    @property
+    def config(self) -> SessionConfig:
+        return self._config
+
+    @property
+    def language(self) -> str | None:
+        """What the engine is asked for: the session's language, else the context's, else None."""
+        return self._config.language_code or primary_language(self._context.language_context)
+
+    @property
+    def received_s(self) -> float:
+        return self._ledger.received / self._config.sample_rate
+
+    @property
+    def pending_s(self) -> float:
+        """Audio received that has no outcome yet."""
+        return self._ledger.pending / self._config.sample_rate
+
+    @property
+    def utterance_open(self) -> bool:
+        return self._segmenter.open_utterance is not None
+
+    @property
+    def requests_outstanding(self) -> int:
+        """Segments closed whose text is not there yet."""
+        return self._queue.unresolved()
+
+    @property
+    def waits_for_draft(self) -> bool:
+        """Whether the listener must let the outstanding draft come back before it goes on."""
+        return self._segmenter.waits_for_draft
+
+    @property
+    def ending(self) -> bool:
+        """Whether `end` was called; what is heard afterwards is ignored."""
+        return self.publisher.end_reason is not None
+
+    def is_stale(self, draft: Draft) -> bool:
+        return draft.generation != self._segmenter.generation
+
+    def stamp(self, timestamp: str) -> Metadata:
+        """The stamp of the next message that is sent in this session."""
+        return self.publisher.stamp(self._config, self.session_id, timestamp)
+
+    def statistics(self) -> SessionStatistics:
+        return self.publisher.statistics(self.session_id)
+
+    # The receiver's side
+
+    def admit(self, raw: bytes, now_s: float) -> tuple[Frame, ProtocolError | None]:
+        """Count a frame and decode it; a frame that is rejected is discarded and becomes silence."""
+        n_samples = self._decoder.whole_samples(raw)
+        start = self._ledger.received
+        self._ledger.receive(n_samples)
+        self.publisher.chunks += 1
+        try:
+            return Frame(self._decoder.decode(raw), now_s), None
+        except ProtocolError as error:
+            self._ledger.settle(start, start + n_samples, Outcome.DISCARDED)
+            return Frame(np.zeros(n_samples, dtype=np.float32), now_s), error
+
+    def interrupt(self, scope: InterruptScope) -> list[Effect]:
+        """Stop what is stale as of the last sample received; see the protocol's barge-in section."""
+        keep_from = self._keep_from() if scope == "pending" else None
+        cancelled = self._queue.cancel(
+            lambda entry: keep_from is None or entry.segment.utterance < keep_from
+        )
+        for entry in cancelled:
+            self._settle(entry.segment.start, entry.segment.end, Outcome.DISCARDED)
+        if scope == "all":
+            received = self._ledger.received
+            self._segmenter.discard(self._timeline.to_pipeline(received))
+            self._ledger.settle(0, received, Outcome.DISCARDED)
+        rejections = self._onsets.reject_all(
+            lambda utterance: keep_from is None or utterance < keep_from, "interrupted"
+        )
+        acknowledged = InterruptAcknowledged(
+            InterruptData(
+                interrupted_at=self._timestamp(),
+                buffer_cleared=True,
+                processing_stopped=True,
+                cancelled_segments=len(cancelled),
+                kept_audio_ms=self._timeline.to_ms(self._ledger.pending),
+            )
+        )
+        return [Cancel(tuple(cancelled)), *map(Say, rejections), Say(acknowledged), Ready()]
+
+    def _keep_from(self) -> int | None:
+        """The oldest utterance an interrupt keeps; None where it keeps none."""
+        bounds = [self._segmenter.open_utterance, self._onsets.last_reported]
+        known = [bound for bound in bounds if bound is not None]
+        return min(known) if known else None
+
+    # The listener's side
+
+    def begin(self) -> list[Effect]:
+        return [Say(SessionStarted(self._config, self._ignored_fields, self._model))]
+
+    def hear(self, frame: Frame, now_s: float) -> list[Effect]:
+        """Take the next frame."""
+        if self.ending:
+            return []
+        start = self._timeline.to_pipeline(self._heard)
+        self._heard += len(frame.samples)
+        self._arrivals.add(start, self._timeline.to_pipeline(self._heard), frame.arrived_at_s)
+        effects: list[Effect] = []
+        piece = int(_LONGEST_PUSH_S * self._config.sample_rate)
+        for i in range(0, len(frame.samples), piece):
+            samples = self._resampler.push(frame.samples[i : i + piece])
+            effects.extend(self._effects(self._segmenter.hear(samples), now_s))
+        self._arrivals.forget_before(self._segmenter.cursor)
+        return effects
+
+    def flush(self, now_s: float) -> list[Effect]:
+        events = self._segmenter.flush(self._edge, self._resampler.tail())
+        return self._effects(events, now_s)
+
+    def configure(self, changes: Mapping[str, object]) -> list[Effect]:
+        """Apply a `configure`; raises `invalid_config` and changes nothing where it is wrong."""
+        self._config = change_session_config(self._config, changes)
+        self._segmenter.configure(self._config)
+        return [Say(Configured(self._config))]
+
+    def update_context(self, update: ContextUpdate) -> list[Effect]:
+        self._context = self._context.updated(update)
+        self._segmenter.update_context(self._context)
+        context = self._context
+        return [
+            Say(
+                ContextUpdated(
+                    ContextData(
+                        conversation_state=context.conversation_state,
+                        expected_response_type=context.expected_response_type,
+                        language_context=context.language_context,
+                    )
+                )
+            )
+        ]
+
+    def stall(self, now_s: float) -> list[Effect]:
+        """No audio came for so long that the open utterance counts as ended."""
+        events = self._segmenter.stall(self._edge, self._resampler.tail())
+        return self._effects(events, now_s)
+
+    def end(
+        self, reason: SessionEndReason, now_s: float, *, cut_by_drain: bool = False
+    ) -> list[Effect]:
+        """Close what is open; `session_ended` follows when everything before it was sent.
+
+        `cut_by_drain` leaves what follows the last whole word unsettled, for another server.
+        """
+        if self.ending:
+            return []
+        cut_by_drain = cut_by_drain and self.utterance_open
+        events = self._segmenter.end(self._edge, self._resampler.tail(), cut_by_drain=cut_by_drain)
+        if cut_by_drain:
+            events = [event for event in events if not isinstance(event, Silence)]
+        effects = self._effects(events, now_s)
+        if not cut_by_drain:
+            # Rounding between the clocks leaves less than a pipeline sample at the very end.
+            edge = self._timeline.to_session(self._segmenter.cursor)
+            self._ledger.settle(edge, self._heard, Outcome.SILENCE)
+        self.publisher.end_reason = reason
+        return [*effects, Ready()]
+
+    # The transcriber's side
+
+    def resolve(self, entry: Entry, outcome: Heard | Failure, now_s: float) -> list[Effect]:
+        """Note what became of a segment."""
+        if isinstance(outcome, Heard):
+            self.publisher.add_compute(outcome.compute_ms)
+            if entry.segment.cut_by_drain:
+                outcome = self._whole_words(entry, outcome)
+        self._queue.resolve(entry, outcome, ready_at_s=now_s)
+        return [Ready()]
+
+    def resolve_draft(self, draft: Draft, heard: Heard | None, now_s: float) -> list[Effect]:
+        """Note what a draft heard (None: it failed): words are committed, a partial may follow."""
+        if heard is not None:
+            self.publisher.add_compute(heard.compute_ms)
+        if self.is_stale(draft):
+            return []
+        effects: list[Effect] = []
+        committed = self._segmenter.commit(draft, heard)
+        if committed is not None:
+            entry = self._entry(committed.segment, now_s)
+            self._queue.add(entry)
+            self._queue.resolve(entry, committed.heard, ready_at_s=now_s)
+            effects.append(Ready())
+        if self._config.interim_results and heard is not None:
+            n_committed = 0 if committed is None else len(committed.heard.words)
+            rest = "".join(word.text for word in heard.words[n_committed:])
+            effects.extend(self._partial(draft, rest))
+        return effects
+
+    # Shared
+
+    @property
+    def _edge(self) -> int:
+        return self._timeline.to_pipeline(self._heard)
+
+    def _timestamp(self) -> str:
+        return rfc3339(self._wall_clock())
+
+    def _settle(self, start: int, end: int, outcome: Outcome) -> None:
+        to_session = self._timeline.to_session
+        self._ledger.settle(to_session(start), min(to_session(end), self._ledger.received), outcome)
+
+    def _whole_words(self, entry: Entry, heard: Heard) -> Heard:
+        """Leave a last word that the edge may have cut unsettled; the next server hears it whole."""
+        edge = entry.segment.end
+        if heard.words and heard.words[-1].end > edge - COMMIT_MARGIN_SAMPLES:
+            heard = heard.without_last_word()
+            entry.end = (
+                cut_after(heard.words, len(heard.words), edge=edge)
+                if heard.words
+                else (entry.segment.start)
+            )
+        return heard
+
+    def _effects(self, events: list[SegmenterEvent], now_s: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for event in events:
+            match event:
+                case Silence(start=start, end=end):
+                    self._settle(start, end, Outcome.SILENCE)
+                case Onset():
+                    effects.extend(self._report(event))
+                case Draft():
+                    effects.append(Look(event))
+                case Segment():
+                    entry = self._entry(event, now_s)
+                    self._queue.add(entry)
+                    if event.speech is None:
+                        self._queue.resolve(entry, NOTHING_HEARD, ready_at_s=now_s)
+                        effects.append(Ready())
+                    else:
+                        effects.append(Decode(entry))
+        return effects
+
+    def _report(self, onset: Onset) -> list[Effect]:
+        if not self._config.fasttalk_mode:
+            return []
+        data = voice_activity(
+            onset.utterance,
+            onset.started,
+            timeline=self._timeline,
+            timestamp=self._timestamp(),
+            barge_in=self._config.barge_in_enabled and self._context.bot_is_active,
+        )
+        self._onsets.report(onset.utterance, data.audio_start_ms)
+        return [Say(VoiceActivityDetected(data))]
+
+    def _entry(self, segment: Segment, now_s: float) -> Entry:
+        return Entry(
+            segment=segment,
+            closed_at_s=now_s,
+            arrived_at_s=self._arrivals.arrived_at_s(segment.end, now_s),
+            chunks=self._arrivals.chunks(segment.start, segment.end),
+            end=segment.end,
+            with_times=self._config.enable_timestamps,
+            report_speech_end=self._config.fasttalk_mode,
+        )
+
+    def _partial(self, draft: Draft, rest: str) -> list[Effect]:
+        """The utterance so far: what was committed is stable, the rest may still change.
+
+        Nothing is shown while a final of the utterance is outstanding, since its text would have to
+        come in between.
+        """
+        utterance = draft.utterance
+        stable = self.publisher.text_so_far(utterance)
+        if not rest.strip() or self._queue.unresolved(utterance):
+            return []
+        start = self._segmenter.utterance_start
+        data = PartialData(
+            utterance=utterance,
+            text=(stable + rest).strip(),
+            stable_text=stable.strip(),
+            audio_start_ms=position_ms(self._timeline, start),
+            audio_duration_ms=pipeline_ms(draft.edge - start),
+        )
+        return [Say(PartialTranscription(data))]
