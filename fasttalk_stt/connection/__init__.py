@@ -1,0 +1,1 @@
+"""One socket's tasks under Trio: receiver, listener, transcriber, sender."""

@@ -1,0 +1,241 @@
+"""One accepted WebSocket: a nursery with receiver, listener, transcriber and sender.
+
+    socket -> receiver --Incoming--> listener --Work--> transcriber
+                  \\____________________\\___Outgoing____/___> sender -> socket
+
+Each channel end is owned and closed by the task that uses it. Whatever goes wrong inside ends here:
+the client is told, the socket closed with the right code, and no other connection notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+import structlog
+import trio
+
+from fasttalk_stt.connection.listener import Listener
+from fasttalk_stt.connection.live import (
+    Closing,
+    Incoming,
+    LiveSession,
+    Outgoing,
+    Saying,
+    Settling,
+    Work,
+)
+from fasttalk_stt.connection.receiver import Receiver
+from fasttalk_stt.connection.registry import SessionRegistry
+from fasttalk_stt.connection.sender import Sender
+from fasttalk_stt.connection.transcriber import Transcriber
+from fasttalk_stt.connection.transport import Transport
+from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Look, Ready, Say
+from fasttalk_stt.conversation.publisher import SessionStatistics
+from fasttalk_stt.inference.scheduler import Scheduler
+from fasttalk_stt.protocol.codec import encode_server_message, error_message
+from fasttalk_stt.protocol.errors import (
+    INTERNAL_ERROR,
+    SERVER_DRAINING,
+    SESSION_ALREADY_STARTED,
+    CloseCode,
+    ProtocolError,
+)
+from fasttalk_stt.protocol.server_messages import Metadata
+from fasttalk_stt.protocol.stamps import rfc3339
+from fasttalk_stt.protocol.state import ConnectionState, StateMachine, Transition
+from fasttalk_stt.settings import Settings
+
+INCOMING_ITEMS = 2048
+"""Between receiver and listener. MAX_PENDING_SECONDS (60 s: 1,875 frames of 512 samples) is the bound
+that holds; this one only keeps a client of tiny frames from filling memory with frame objects."""
+OUTBOX_ITEMS = 64
+"""Messages not yet sent. A client that reads keeps it near empty; one that does not holds its own
+connection back until the server's write deadline ends it."""
+CLEANUP_S = 2.0
+"""How long telling a client about our fault may take."""
+DRAIN_RESERVE_S = 2.0
+"""Of the drain's time, this much is kept for the last results of an utterance that was cut."""
+
+_log = structlog.get_logger(__name__)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Connection:
+    """The life of one WebSocket, from its accept to its close.
+
+    `run` is cancelled by its owner when the peer disconnects; in every other case it sends the
+    close frame itself and returns.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        settings: Settings,
+        scheduler: Scheduler,
+        sessions: SessionRegistry | None = None,
+        wall_clock: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        """`sessions` is shared by the connections of a server; alone, a connection needs none."""
+        self._transport = transport
+        self._settings = settings
+        self._sessions = SessionRegistry() if sessions is None else sessions
+        self._wall_clock = wall_clock
+        self._machine = StateMachine()
+        self._session_id: str | None = None
+        self._drain_asked = trio.Event()
+        self._lost_session: str | None = None
+        self._parting = trio.Event()
+
+        self._send_incoming, receive_incoming = trio.open_memory_channel[Incoming](INCOMING_ITEMS)
+        # Nothing waits here: a segment that is not taken yet holds the listener back.
+        self._send_work, receive_work = trio.open_memory_channel[Work](0)
+        self._outbox, receive_outbox = trio.open_memory_channel[Outgoing](OUTBOX_ITEMS)
+
+        self._transcriber = Transcriber(
+            receive_work,
+            scheduler,
+            timeout_s=settings.transcription_timeout_s,
+            perform=self._perform,
+        )
+        self._sender = Sender(
+            receive_outbox, transport, wall_clock=wall_clock, progressed=self._progressed
+        )
+        self._receiver = Receiver(
+            transport,
+            self._send_incoming,
+            self._outbox.clone(),
+            settings=settings,
+            model=scheduler.model_name,
+            languages=scheduler.supported_languages,
+            wall_clock=wall_clock,
+            perform=self._perform,
+            started=self._claim,
+        )
+        self._listener = Listener(
+            receive_incoming,
+            self._outbox.clone(),
+            self._transcriber,
+            perform=self._perform,
+            is_held_back=lambda: self._receiver.is_held_back,
+        )
+
+    @property
+    def state(self) -> ConnectionState:
+        return self._machine.state
+
+    def statistics(self) -> SessionStatistics | None:
+        """The running session in figures; None outside a session."""
+        live = self._listener.live
+        return None if live is None else live.session.statistics()
+
+    def drain(self) -> None:
+        """Ask the connection to finish: last results, `session_ended`, close with 1001."""
+        self._drain_asked.set()
+
+    def lose_session(self, session_id: str) -> None:
+        """Another connection took this one's session over: close with 1008."""
+        self._lost_session = session_id
+        self._parting.set()
+
+    async def run(self) -> None:
+        self._machine.apply(Transition.ACCEPT)
+        try:
+            async with self._outbox, self._send_work, trio.open_nursery() as nursery:
+                for task in (
+                    self._receiver.run,
+                    self._listener.run,
+                    self._transcriber.run,
+                    self._drain_when_asked,
+                    self._part_when_lost,
+                ):
+                    nursery.start_soon(task)
+                await self._sender.run()
+                # The sender returns when the close frame is out.
+                nursery.cancel_scope.cancel()
+        except* Exception as group:  # noqa: BLE001 - the boundary: it is logged and told
+            await self._fail(group)
+        finally:
+            if self._session_id is not None:
+                self._sessions.release(self._session_id, self)
+            if self._machine.state is not ConnectionState.ERROR:
+                self._machine.apply(Transition.DISCONNECT)
+
+    async def _perform(self, live: LiveSession, effects: Iterable[Effect]) -> None:
+        """Carry out what a session decided. Cancels take effect before anything is sent."""
+        for effect in effects:
+            match effect:
+                case Say(message=message):
+                    await self._outbox.send(Saying(message))
+                case Ready():
+                    await self._outbox.send(Settling(live))
+                case Decode(entry=entry):
+                    await self._send_work.send(Work(live, entry))
+                case Look(draft=draft):
+                    await self._send_work.send(Work(live, draft))
+                case Cancel(entries=entries):
+                    self._transcriber.cancel(entries)
+            self._observe()
+        self._transcriber.cancel_stale_drafts(live)
+        self._progressed()
+
+    def _progressed(self) -> None:
+        """Audio may have been settled: show it in the state and to the receiver."""
+        self._receiver.make_room()
+        self._observe()
+
+    def _observe(self) -> None:
+        live = self._listener.latest
+        self._machine.observe(
+            utterance_open=live is not None and live.session.utterance_open,
+            requests_outstanding=live is not None and live.session.requests_outstanding > 0,
+        )
+
+    def _claim(self, session_id: str) -> None:
+        if self._session_id is not None:
+            self._sessions.release(self._session_id, self)
+        self._session_id = session_id
+        self._sessions.claim(session_id, self)
+
+    async def _drain_when_asked(self) -> None:
+        await self._drain_asked.wait()
+        self._receiver.drain()
+        draining = ProtocolError(
+            SERVER_DRAINING,
+            "The server is shutting down. Last results follow; connect to another server.",
+        )
+        await self._outbox.send(Saying(error_message(draining)))
+        live = self._listener.live
+        if live is not None:
+            self._listener.drain()
+            patience_s = max(self._settings.drain_timeout_s - DRAIN_RESERVE_S, 0.0)
+            with trio.move_on_after(patience_s):
+                await live.ended.wait()
+            self._listener.cut()
+            await live.ended.wait()
+        await self._outbox.send(Closing(CloseCode.GOING_AWAY, draining.kind.code))
+
+    async def _part_when_lost(self) -> None:
+        await self._parting.wait()
+        lost = ProtocolError(
+            SESSION_ALREADY_STARTED,
+            f"Session {self._lost_session} was taken over by another connection; this one closes.",
+        )
+        await self._outbox.send(Saying(error_message(lost)))
+        await self._outbox.send(Closing(CloseCode.POLICY, "taken over"))
+
+    async def _fail(self, group: BaseExceptionGroup[Exception]) -> None:
+        """Our own fault: log it, tell the client, close with 1011."""
+        self._machine.apply(Transition.FAIL)
+        _log.error("connection failed", session_id=self._session_id, exc_info=group)
+        failure = ProtocolError(
+            INTERNAL_ERROR, "The server failed on this connection and closes it. Connect again."
+        )
+        metadata = Metadata(self._session_id, rfc3339(self._wall_clock()), None, None)
+        with trio.move_on_after(CLEANUP_S, shield=True):
+            await self._transport.send(encode_server_message(error_message(failure), metadata))
+            await self._transport.close(CloseCode.INTERNAL, failure.kind.code)

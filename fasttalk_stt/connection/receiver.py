@@ -1,0 +1,281 @@
+"""The receiver: the only task that reads the socket, from the accept to the disconnect.
+
+It decodes and checks, counts what is admitted, answers pings and acts on interrupts at once, and
+hands everything else on in order. It stops reading only where MAX_PENDING_SECONDS of audio wait for
+their outcome.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
+
+import structlog
+import trio
+
+from fasttalk_stt.audio.timeline import pipeline_samples
+from fasttalk_stt.connection.live import (
+    Audio,
+    Begin,
+    Closing,
+    Command,
+    End,
+    Incoming,
+    LiveSession,
+    Outgoing,
+    Saying,
+)
+from fasttalk_stt.connection.transport import Transport
+from fasttalk_stt.conversation.effects import Effect
+from fasttalk_stt.conversation.segmenter import SegmenterLimits
+from fasttalk_stt.conversation.session import Session
+from fasttalk_stt.protocol.client_messages import (
+    ClientMessage,
+    Configure,
+    ContextUpdate,
+    EndSession,
+    Interrupt,
+    Ping,
+    StartSession,
+)
+from fasttalk_stt.protocol.codec import decode_client_message, error_message
+from fasttalk_stt.protocol.config import (
+    SessionConfig,
+    change_session_config,
+    primary_language,
+    read_session_config,
+)
+from fasttalk_stt.protocol.errors import (
+    INVALID_CONFIG,
+    SERVER_DRAINING,
+    SESSION_ALREADY_STARTED,
+    SESSION_NOT_STARTED,
+    SESSION_TOO_LONG,
+    TOO_MANY_ERRORS,
+    Fault,
+    ProtocolError,
+)
+from fasttalk_stt.protocol.server_messages import Pong
+from fasttalk_stt.settings import Settings
+
+Perform = Callable[[LiveSession, Iterable[Effect]], Awaitable[None]]
+
+_log = structlog.get_logger(__name__)
+
+
+class Receiver:
+    """Owns the sending end of the incoming channel and its own end of the outbox."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        incoming: trio.MemorySendChannel[Incoming],
+        outbox: trio.MemorySendChannel[Outgoing],
+        *,
+        settings: Settings,
+        model: str,
+        languages: frozenset[str],
+        wall_clock: Callable[[], datetime],
+        perform: Perform,
+        started: Callable[[str], None],
+    ) -> None:
+        """`started` is called with the id of each session before its first message is sent."""
+        self._transport = transport
+        self._incoming = incoming
+        self._outbox = outbox
+        self._settings = settings
+        self._model = model
+        self._languages = languages
+        self._wall_clock = wall_clock
+        self._perform = perform
+        self._started = started
+        self._live: LiveSession | None = None
+        self._in_gap = False
+        self._errors = 0
+        self._deaf = False
+        self._draining = False
+        self._room = trio.lowlevel.ParkingLot()
+        self._held_back = False
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether reading waits for audio to be settled."""
+        return self._held_back
+
+    def make_room(self) -> None:
+        """Audio was settled: look again whether reading may go on."""
+        self._room.unpark_all()
+
+    def drain(self) -> None:
+        """Refuse new sessions from now on."""
+        self._draining = True
+
+    async def run(self) -> None:
+        """Read until cancelled, as happens when the peer is gone."""
+        async with self._incoming, self._outbox:
+            while True:
+                await self._wait_for_room()
+                raw = await self._transport.receive()
+                if self._deaf or raw is None:
+                    continue
+                try:
+                    if isinstance(raw, bytes):
+                        await self._take_frame(raw)
+                    else:
+                        await self._take_message(decode_client_message(raw))
+                except ProtocolError as error:
+                    await self._report(error)
+
+    async def _wait_for_room(self) -> None:
+        live = self._live
+        try:
+            while (
+                live is not None
+                and not live.ended.is_set()
+                and live.session.pending_s >= self._settings.max_pending_s
+            ):
+                self._held_back = True
+                await self._room.park()
+        finally:
+            self._held_back = False
+
+    async def _take_frame(self, raw: bytes) -> None:
+        live = self._live
+        if live is None:
+            if self._in_gap:
+                return
+            self._in_gap = True
+            raise ProtocolError(
+                SESSION_NOT_STARTED,
+                "Audio came outside a session and was dropped, as will be all until the next "
+                "start_session. Send start_session first.",
+            )
+        frame, error = live.session.admit(raw, trio.current_time())
+        await self._incoming.send(Audio(live, frame))
+        if live.session.received_s > self._settings.max_session_s:
+            self._live = None
+            await self._incoming.send(End(live, "session_too_long"))
+            error = ProtocolError(
+                SESSION_TOO_LONG,
+                f"The session reached {self._settings.max_session_s:g} s of audio and was ended. "
+                "Start another one.",
+            )
+        if error is not None:
+            raise error
+
+    async def _take_message(self, message: ClientMessage) -> None:
+        match message:
+            case Ping(id=ping_id):
+                await self._outbox.send(Saying(Pong(ping_id)))
+            case StartSession(session_config=raw):
+                await self._start(raw)
+            case Interrupt(scope=scope):
+                live = self._session(message)
+                # Before its session_started nothing can be stale; the answer must not overtake it.
+                if live.begun.is_set():
+                    await self._perform(live, live.session.interrupt(scope))
+                else:
+                    await self._incoming.send(Command(live, message))
+            case EndSession():
+                live = self._session(message)
+                self._live = None
+                await self._incoming.send(End(live, "end_session"))
+            case Configure(config=changes):
+                live = self._session(message)
+                self._check_language(change_session_config(SessionConfig(), changes).language)
+                await self._incoming.send(Command(live, message))
+            case ContextUpdate(language_context=language):
+                live = self._session(message)
+                self._check_language(language)
+                await self._incoming.send(Command(live, message))
+            case _:
+                await self._incoming.send(Command(self._session(message), message))
+
+    def _session(self, message: ClientMessage) -> LiveSession:
+        if self._live is None:
+            raise ProtocolError(
+                SESSION_NOT_STARTED,
+                f"{message.type} came outside a session. Send start_session first.",
+            )
+        return self._live
+
+    async def _start(self, raw: Mapping[str, object]) -> None:
+        if self._live is not None:
+            raise ProtocolError(
+                SESSION_ALREADY_STARTED,
+                f"start_session came inside session {self._live.session.session_id}, which goes "
+                "on. Send end_session before you start another.",
+            )
+        if self._draining:
+            raise ProtocolError(
+                SERVER_DRAINING,
+                "The server is shutting down and starts no new sessions. Connect to another one.",
+            )
+        settings = self._settings
+        config, ignored = read_session_config(raw, self._default_config())
+        self._check_language(config.language)
+        self._check_supported(config)
+        session_id = config.session_id or str(uuid.uuid4())
+        session = Session(
+            config,
+            session_id=session_id,
+            ignored_fields=ignored,
+            limits=SegmenterLimits(
+                min_audio_samples=pipeline_samples(settings.min_audio_length_s),
+                max_silence_samples=pipeline_samples(settings.max_silence_duration_s),
+            ),
+            model=self._model,
+            wall_clock=self._wall_clock,
+        )
+        self._live = LiveSession(session)
+        self._in_gap = False
+        self._errors = 0
+        self._started(session_id)
+        await self._incoming.send(Begin(self._live))
+
+    def _default_config(self) -> SessionConfig:
+        settings = self._settings
+        return SessionConfig(
+            language=settings.language,
+            buffer_duration=settings.buffer_duration_s,
+            endpoint_silence_ms=settings.endpoint_silence_ms,
+            vad_sensitivity=settings.vad_sensitivity,
+        )
+
+    def _check_language(self, tag: str | None) -> None:
+        language = primary_language(tag)
+        if language is None or language in self._languages:
+            return
+        some = ", ".join(sorted(self._languages)[:8])
+        more = " and more" if len(self._languages) > 8 else ""
+        raise ProtocolError(
+            INVALID_CONFIG,
+            f"language is {tag!r}; the model {self._model} knows {some}{more}. Ask for one of "
+            "these, or null to have it detected.",
+        )
+
+    def _check_supported(self, config: SessionConfig) -> None:
+        if config.resume is not None:
+            raise ProtocolError(
+                INVALID_CONFIG,
+                "resume is set, but this version of the server cannot resume a session. Start a "
+                "new one without it.",
+            )
+
+    async def _report(self, error: ProtocolError) -> None:
+        """Tell the client, and part with one that makes too many mistakes."""
+        await self._outbox.send(Saying(error_message(error)))
+        if error.kind.fault is not Fault.CLIENT:
+            return
+        self._errors += 1
+        _log.info("client error", code=error.kind.code, errors=self._errors)
+        if self._errors < self._settings.max_session_errors:
+            return
+        self._deaf = True
+        parting = ProtocolError(
+            TOO_MANY_ERRORS,
+            f"{self._errors} errors in one session; the connection is closed. Correct the client.",
+        )
+        await self._outbox.send(Saying(error_message(parting)))
+        await self._outbox.send(Closing(parting.kind.close_code or 1008, parting.kind.code))

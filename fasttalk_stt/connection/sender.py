@@ -1,0 +1,77 @@
+"""The sender: the only task that writes to the socket.
+
+Segments are taken and settled here at the moment of sending, so an interrupt also stops what had
+been queued, and every stamp is true when it leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import trio
+
+from fasttalk_stt.connection.live import (
+    Closing,
+    LiveSession,
+    Opening,
+    Outgoing,
+    Saying,
+    Settling,
+)
+from fasttalk_stt.connection.transport import Transport
+from fasttalk_stt.protocol.codec import encode_server_message
+from fasttalk_stt.protocol.server_messages import Metadata, ServerMessage
+from fasttalk_stt.protocol.stamps import rfc3339
+
+
+class Sender:
+    """Owns the receiving end of the outbox. `progressed` is called when audio was settled."""
+
+    def __init__(
+        self,
+        outbox: trio.MemoryReceiveChannel[Outgoing],
+        transport: Transport,
+        *,
+        wall_clock: Callable[[], datetime],
+        progressed: Callable[[], None],
+    ) -> None:
+        self._outbox = outbox
+        self._transport = transport
+        self._wall_clock = wall_clock
+        self._progressed = progressed
+        self._open: LiveSession | None = None
+
+    async def run(self) -> None:
+        """Send until `Closing` was sent."""
+        async with self._outbox:
+            async for item in self._outbox:
+                match item:
+                    case Opening(live=live, message=message):
+                        self._open = live
+                        await self._send(message)
+                    case Saying(message=message):
+                        await self._send(message)
+                    case Settling(live=live):
+                        await self._settle(live)
+                    case Closing(code=code, reason=reason):
+                        await self._transport.close(code, reason)
+                        return
+
+    async def _settle(self, live: LiveSession) -> None:
+        publisher = live.session.publisher
+        while (messages := publisher.take_ready(trio.current_time())) is not None:
+            for message in messages:
+                await self._send(message)
+            self._progressed()
+        if publisher.ended and not live.ended.is_set():
+            self._open = None
+            live.ended.set()
+
+    async def _send(self, message: ServerMessage) -> None:
+        timestamp = rfc3339(self._wall_clock())
+        if self._open is None:
+            metadata = Metadata(None, timestamp, None, None)
+        else:
+            metadata = self._open.session.stamp(timestamp)
+        await self._transport.send(encode_server_message(message, metadata))

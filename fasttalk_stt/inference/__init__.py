@@ -1,0 +1,1 @@
+"""Speech recognition: the engine interface, WhisperX behind it, and the scheduler in front of it."""

@@ -1,0 +1,102 @@
+"""The engine interface: audio in, words out.
+
+Everything outside this folder knows a speech recogniser only through these few types. The real
+one is `whisperx_engine`, the scripted one for tests is `fake`. Nothing here knows of sessions or
+sockets. Read `scheduler` next: it decides what is decoded when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from attrs import field, frozen
+
+SAMPLE_RATE_HZ = 16_000
+"""The rate of all audio that reaches an engine."""
+
+
+@frozen
+class DecodeRequest:
+    """One stretch of speech to decode.
+
+    `samples` is float32[n_samples], mono, -1..1, at 16 kHz, at most 30 s. `language` is an
+    ISO 639-1 code, or None to detect it. `prefix_text` is what was already committed from the
+    beginning of these samples: the decoder goes on after it and never returns it again.
+    `vocabulary` holds names and terms to favour.
+    """
+
+    samples: npt.NDArray[np.float32] = field(eq=False, repr=False)
+    language: str | None = None
+    vocabulary: tuple[str, ...] = ()
+    prefix_text: str = ""
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / SAMPLE_RATE_HZ
+
+
+@frozen
+class DecodedWord:
+    """A word with its times in seconds from the first sample of the request, start < end.
+
+    `text` carries its punctuation and the leading space the language gives it ("" joins the words
+    of a hypothesis back into its text). `confidence` is the mean token probability, 0-1.
+    """
+
+    text: str
+    start_s: float
+    end_s: float
+    confidence: float
+
+
+@frozen
+class Hypothesis:
+    """What the engine heard in one request, without the request's prefix.
+
+    `words` covers every word of the text, in order, with non-decreasing times. The three figures
+    of merit are Whisper's own: `no_speech_probability` 0-1, `average_log_probability` <= 0 per
+    token, `compression_ratio` of the text's UTF-8 bytes under zlib. `compute_ms` is this request's
+    share of the engine's time.
+    """
+
+    words: tuple[DecodedWord, ...]
+    language: str
+    language_confidence: float
+    no_speech_probability: float
+    average_log_probability: float
+    compression_ratio: float
+    compute_ms: float
+
+    @property
+    def text(self) -> str:
+        return "".join(word.text for word in self.words).strip()
+
+
+class Engine(Protocol):
+    """A speech recogniser.
+
+    `load` must be awaited once before the first `decode`. Both raise the errors of
+    `inference.errors`. `decode` is never called concurrently with itself: the scheduler sees to
+    it. Cancelling `decode` may wait for the computation; the scheduler never cancels it in normal
+    life.
+    """
+
+    @property
+    def model_name(self) -> str:
+        """The name of the loaded model as clients and operators see it, such as "tiny.en"."""
+
+    @property
+    def supported_languages(self) -> frozenset[str]:
+        """ISO 639-1 codes the loaded model can be asked for; empty before `load`."""
+
+    async def load(self) -> None:
+        """Load the model and warm it up, off the event loop.
+
+        Raises ModelNotFoundError, or EngineError when the model does not work.
+        """
+
+    async def decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
+        """Decode a batch; the results are in the order of the requests."""

@@ -1,0 +1,165 @@
+"""One queue in front of the engine, over all connections.
+
+The scheduler's task alone calls the engine, so a session that no longer wants a result only leaves
+its own wait: what was not begun is never computed, what is being computed has its result dropped.
+Finals go before drafts; what waits when the engine becomes free is decoded as one batch.
+"""
+
+from __future__ import annotations
+
+import heapq
+from enum import IntEnum
+from itertools import count
+
+import structlog
+import trio
+from attrs import define, field, frozen
+
+from fasttalk_stt.inference.engine import DecodeRequest, Engine, Hypothesis
+from fasttalk_stt.inference.errors import EngineError
+
+_log = structlog.get_logger(__name__)
+
+
+class Priority(IntEnum):
+    """What goes first: lower is more urgent."""
+
+    FINAL = 0
+    DRAFT = 1
+
+
+@define(order=False, eq=False)
+class _Job:
+    request: DecodeRequest
+    priority: Priority
+    number: int
+    done: trio.Event = field(factory=trio.Event)
+    abandoned: bool = False
+    result: Hypothesis | EngineError | None = None
+
+    def __lt__(self, other: _Job) -> bool:
+        return (self.priority, self.number) < (other.priority, other.number)
+
+    def finish(self, result: Hypothesis | EngineError) -> None:
+        self.result = result
+        self.done.set()
+
+
+@frozen
+class SchedulerStatistics:
+    """`waiting` requests are not begun, `running` are in the engine now."""
+
+    waiting: int
+    running: int
+    batches: int
+    decoded: int
+    abandoned: int
+
+
+class Scheduler:
+    """Decodes requests of all sessions on one engine.
+
+    `run` must be running before `decode` can return. `batch_size` is the most requests that are
+    decoded together.
+    """
+
+    def __init__(self, engine: Engine, *, batch_size: int) -> None:
+        self._engine = engine
+        self._batch_size = batch_size
+        self._jobs: list[_Job] = []
+        self._numbers = count()
+        self._arrival = trio.lowlevel.ParkingLot()
+        self._running = 0
+        self._batches = 0
+        self._decoded = 0
+        self._abandoned = 0
+
+    @property
+    def model_name(self) -> str:
+        return self._engine.model_name
+
+    @property
+    def supported_languages(self) -> frozenset[str]:
+        return self._engine.supported_languages
+
+    def statistics(self) -> SchedulerStatistics:
+        return SchedulerStatistics(
+            waiting=sum(not job.abandoned for job in self._jobs),
+            running=self._running,
+            batches=self._batches,
+            decoded=self._decoded,
+            abandoned=self._abandoned,
+        )
+
+    async def decode(self, request: DecodeRequest, *, priority: Priority) -> Hypothesis:
+        """Wait for the engine's answer to one request.
+
+        Raises EngineError where the engine failed on it. Cancelling leaves at once, whatever the
+        engine is doing.
+        """
+        job = _Job(request, priority, next(self._numbers))
+        heapq.heappush(self._jobs, job)
+        self._arrival.unpark_all()
+        try:
+            await job.done.wait()
+        finally:
+            if not job.done.is_set():
+                job.abandoned = True
+                self._abandoned += 1
+        if isinstance(job.result, EngineError):
+            raise job.result
+        if job.result is None:
+            raise RuntimeError("a job was done without a result")
+        return job.result
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve requests until cancelled. The engine must be loaded."""
+        task_status.started()
+        while True:
+            batch = self._take_batch()
+            if batch:
+                await self._decode(batch)
+            else:
+                await self._arrival.park()
+
+    def _take_batch(self) -> list[_Job]:
+        """The most urgent job and those of the same urgency that wait with it."""
+        batch: list[_Job] = []
+        while self._jobs and len(batch) < self._batch_size:
+            if self._jobs[0].abandoned:
+                heapq.heappop(self._jobs)
+            elif batch and self._jobs[0].priority != batch[0].priority:
+                break
+            else:
+                batch.append(heapq.heappop(self._jobs))
+        return batch
+
+    async def _decode(self, batch: list[_Job]) -> None:
+        self._running = len(batch)
+        self._batches += 1
+        try:
+            hypotheses = await self._engine.decode([job.request for job in batch])
+        except Exception as error:  # noqa: BLE001 - whatever it is, other sessions must go on
+            await self._fail(batch, error)
+        else:
+            for job, hypothesis in zip(batch, hypotheses, strict=True):
+                self._decoded += 1
+                job.finish(hypothesis)
+        finally:
+            self._running = 0
+
+    async def _fail(self, batch: list[_Job], error: Exception) -> None:
+        """A batch that failed is decoded one by one: only the culprit shall suffer."""
+        if len(batch) > 1:
+            for job in batch:
+                if not job.abandoned:
+                    await self._decode([job])
+            return
+        if isinstance(error, EngineError):
+            _log.warning("decode failed", error=str(error), error_type=type(error).__name__)
+            batch[0].finish(error)
+            return
+        _log.error("engine raised an unexpected exception", exc_info=error)
+        failure = EngineError("the engine raised an unexpected exception")
+        failure.__cause__ = error
+        batch[0].finish(failure)
