@@ -6,6 +6,7 @@ It judges frames and nothing more; `endpointer` makes speech of them.
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,16 @@ class VoiceFrame:
     level: float
 
 
+class VoiceDetector(Protocol):
+    """Judges a 16 kHz stream frame by frame; samples that fill no frame wait for the next call."""
+
+    def set_sensitivity(self, sensitivity: int) -> None:
+        """0 is easily triggered, 3 strict."""
+
+    def push(self, samples: npt.NDArray[np.float32]) -> list[VoiceFrame]:
+        """Take float32[n_samples] and return the judgement of each frame that is complete."""
+
+
 def loudness(samples: npt.NDArray[np.float32]) -> float:
     """The RMS level of float32[n_samples] on a scale from 0 (-60 dBFS or less) to 1 (0 dBFS)."""
     if not len(samples):
@@ -46,7 +57,7 @@ def loudness(samples: npt.NDArray[np.float32]) -> float:
 
 
 class WebRtcVad:
-    """Judges a stream frame by frame; samples that fill no frame wait for the next call."""
+    """The WebRTC project's detector: cheap, quick, and easily taken in by noise."""
 
     def __init__(self, sensitivity: int) -> None:
         """`sensitivity` 0-3 is the detector's aggressiveness: 0 is easily triggered, 3 strict."""
@@ -58,7 +69,6 @@ class WebRtcVad:
         self._detector.set_mode(sensitivity)
 
     def push(self, samples: npt.NDArray[np.float32]) -> list[VoiceFrame]:
-        """Take float32[n_samples] and return the judgement of each frame that is complete."""
         if len(self._waiting):
             samples = np.concatenate((self._waiting, samples))
         n_frames = len(samples) // FRAME_SAMPLES

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import structlog
 import trio
 
+from fasttalk_stt.audio.vad import VoiceDetector, WebRtcVad
 from fasttalk_stt.connection.listener import Listener
 from fasttalk_stt.connection.live import (
     Closing,
@@ -78,9 +79,13 @@ class Connection:
         settings: Settings,
         scheduler: Scheduler,
         sessions: SessionRegistry | None = None,
+        make_detector: Callable[[int], VoiceDetector] = WebRtcVad,
         wall_clock: Callable[[], datetime] = _utc_now,
     ) -> None:
-        """`sessions` is shared by the connections of a server; alone, a connection needs none."""
+        """`sessions` is shared by the connections of a server; alone, a connection needs none.
+
+        `make_detector` makes the voice detector of a session from its `vad_sensitivity`.
+        """
         self._transport = transport
         self._settings = settings
         self._sessions = SessionRegistry() if sessions is None else sessions
@@ -112,6 +117,7 @@ class Connection:
             settings=settings,
             model=scheduler.model_name,
             languages=scheduler.supported_languages,
+            make_detector=make_detector,
             wall_clock=wall_clock,
             perform=self._perform,
             started=self._claim,

@@ -15,6 +15,7 @@ import structlog
 import trio
 
 from fasttalk_stt.audio.timeline import pipeline_samples
+from fasttalk_stt.audio.vad import VoiceDetector
 from fasttalk_stt.connection.live import (
     Audio,
     Begin,
@@ -76,6 +77,7 @@ class Receiver:
         settings: Settings,
         model: str,
         languages: frozenset[str],
+        make_detector: Callable[[int], VoiceDetector],
         wall_clock: Callable[[], datetime],
         perform: Perform,
         started: Callable[[str], None],
@@ -87,6 +89,7 @@ class Receiver:
         self._settings = settings
         self._model = model
         self._languages = languages
+        self._make_detector = make_detector
         self._wall_clock = wall_clock
         self._perform = perform
         self._started = started
@@ -225,6 +228,7 @@ class Receiver:
                 min_audio_samples=pipeline_samples(settings.min_audio_length_s),
                 max_silence_samples=pipeline_samples(settings.max_silence_duration_s),
             ),
+            detector=self._make_detector(config.vad_sensitivity),
             model=self._model,
             wall_clock=self._wall_clock,
         )

@@ -60,9 +60,11 @@ class Sender:
 
     async def _settle(self, live: LiveSession) -> None:
         publisher = live.session.publisher
-        while (messages := publisher.take_ready(trio.current_time())) is not None:
-            for message in messages:
-                await self._send(message)
+        while (publications := publisher.take_ready(trio.current_time())) is not None:
+            for publication in publications:
+                publisher.settle(publication)
+                if publication.message is not None:
+                    await self._send(publication.message)
             self._progressed()
         if publisher.ended and not live.ended.is_set():
             self._open = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fasttalk_stt.audio.timeline import pipeline_samples
-from fasttalk_stt.conversation.segments import HeardWord
+from fasttalk_stt.conversation.segments import Heard, HeardWord
 
 COMMIT_MARGIN_SAMPLES = pipeline_samples(0.5)
 """A word that ends this long before the edge is committed."""
@@ -40,3 +40,13 @@ def cut_after(words: Sequence[HeardWord], n_words: int, *, edge: int) -> int:
     if n_words == len(words):
         return min(last_end, edge)
     return min(max(last_end, (last_end + words[n_words].start) // 2), edge)
+
+
+def whole_words(heard: Heard, *, start: int, edge: int) -> tuple[Heard, int]:
+    """Without a last word that the edge may have cut, and where what remains of [start, edge) ends."""
+    if not heard.words or heard.words[-1].end <= edge - COMMIT_MARGIN_SAMPLES:
+        return heard, edge
+    heard = heard.without_last_word()
+    if not heard.words:
+        return heard, start
+    return heard, max(cut_after(heard.words, len(heard.words), edge=edge), start)

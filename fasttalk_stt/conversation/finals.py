@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 from fasttalk_stt.audio.endpointer import SpeechStarted
 from fasttalk_stt.audio.timeline import Timeline, pipeline_ms
-from fasttalk_stt.conversation.segments import Entry, Heard, HeardWord
+from fasttalk_stt.conversation.segments import Draft, Entry, Heard, HeardWord
 from fasttalk_stt.protocol.server_messages import (
+    PartialData,
+    PartialTranscription,
     SegmentMetadata,
     Transcription,
     TranscriptionData,
@@ -81,6 +83,31 @@ def transcription(
                 compute_ms=round(heard.compute_ms, 1),
                 latency_ms=_elapsed_ms(entry.arrived_at_s, sent_at_s),
             ),
+        )
+    )
+
+
+def partial(
+    draft: Draft,
+    stable_text: str,
+    open_words: Sequence[HeardWord],
+    *,
+    start: int,
+    timeline: Timeline,
+) -> PartialTranscription:
+    """An utterance as it stands: what was committed since `start` is stable, the rest may change.
+
+    `stable_text` has the spaces the engine gave it.
+    """
+    text = stable_text + "".join(word.text for word in open_words)
+    start_ms = position_ms(timeline, start)
+    return PartialTranscription(
+        PartialData(
+            utterance=draft.utterance,
+            text=text.strip(),
+            stable_text=stable_text.strip(),
+            audio_start_ms=start_ms,
+            audio_duration_ms=position_ms(timeline, draft.edge) - start_ms,
         )
     )
 

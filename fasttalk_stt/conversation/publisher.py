@@ -44,6 +44,23 @@ class SessionStatistics:
     real_time_factor: float
 
 
+@frozen
+class Settlement:
+    """Pending samples of [start, end) on the pipeline clock get this outcome."""
+
+    start: int
+    end: int
+    outcome: Outcome
+
+
+@frozen
+class Publication:
+    """A message and the settlement that takes effect with it; either may be missing."""
+
+    message: ServerMessage | None = None
+    settlement: Settlement | None = None
+
+
 class Publisher:
     """The outgoing side of one session."""
 
@@ -69,19 +86,27 @@ class Publisher:
         self.end_reason: SessionEndReason | None = None
         self.ended = False
 
-    def take_ready(self, now_s: float) -> list[ServerMessage] | None:
-        """Settle the next segment that is ready and return its messages; None if none is.
+    def take_ready(self, now_s: float) -> list[Publication] | None:
+        """What the next segment that is ready has to say; None if none is ready.
 
-        The list is empty for a segment in which nothing was said. The last thing a session yields
-        is its `session_ended`.
+        Each publication must be passed to `settle` just before its message is stamped. The last
+        thing a session yields is its `session_ended`.
         """
         entry = self._queue.take_ready()
         if entry is not None:
-            return self._publish(entry, now_s)
+            return self._publications(entry, now_s)
         if self.end_reason is not None and not len(self._queue) and not self.ended:
             self.ended = True
-            return [self._session_ended(self.end_reason)]
+            return [Publication(self._session_ended(self.end_reason))]
         return None
+
+    def settle(self, publication: Publication) -> None:
+        """Give the audio behind a publication its outcome."""
+        settlement = publication.settlement
+        if settlement is not None:
+            start = self._timeline.to_session(settlement.start)
+            end = self._timeline.to_session(settlement.end)
+            self._ledger.settle(start, end, settlement.outcome)
 
     def stamp(self, config: SessionConfig, session_id: str, timestamp: str) -> Metadata:
         """The stamp of the next message of this session; call it in sending order."""
@@ -116,26 +141,23 @@ class Publisher:
         received_ms = self._timeline.to_ms(self._ledger.received)
         return round(self._compute_ms / received_ms, 4) if received_ms else 0.0
 
-    def _publish(self, entry: Entry, now_s: float) -> list[ServerMessage]:
+    def _publications(self, entry: Entry, now_s: float) -> list[Publication]:
         segment, outcome = entry.segment, entry.outcome
         if isinstance(outcome, Failure):
-            self._settle(segment.start, segment.end, Outcome.DISCARDED)
-            failed: list[ServerMessage] = [error_message(outcome.error)]
-            return failed + self._end_utterance(entry, "failed")
+            discarded = Settlement(segment.start, segment.end, Outcome.DISCARDED)
+            told = Publication(error_message(outcome.error), discarded)
+            return [told, *self._end_of_utterance(entry, "failed")]
         if outcome is None:
             raise RuntimeError("a segment was taken before it had its outcome")
-        messages: list[ServerMessage] = []
         if outcome.text:
-            self._settle(segment.start, entry.end, Outcome.TRANSCRIBED)
+            transcribed = Settlement(segment.start, entry.end, Outcome.TRANSCRIBED)
             self._onsets.add_text(segment.utterance, outcome.raw_text)
-            messages = self._end_utterance(entry, "noise")
-            messages.append(self._final(entry, outcome, now_s))
-            return messages
-        self._settle(segment.start, entry.end, Outcome.SILENCE)
-        if segment.answers_flush:
-            messages.append(self._final(entry, outcome, now_s))
-        messages.extend(self._end_utterance(entry, "noise" if segment.speech else "too_short"))
-        return messages
+            final = Publication(self._final(entry, outcome, now_s), transcribed)
+            return [*self._end_of_utterance(entry, "noise"), final]
+        silence = Settlement(segment.start, entry.end, Outcome.SILENCE)
+        answer = self._final(entry, outcome, now_s) if segment.answers_flush else None
+        reason: RejectionReason = "too_short" if segment.speech is None else "noise"
+        return [Publication(answer, silence), *self._end_of_utterance(entry, reason)]
 
     def _final(self, entry: Entry, heard: Heard, now_s: float) -> ServerMessage:
         message = transcription(
@@ -145,7 +167,7 @@ class Publisher:
         self._latency_ms += message.data.metadata.latency_ms
         return message
 
-    def _end_utterance(self, entry: Entry, reason: RejectionReason) -> list[ServerMessage]:
+    def _end_of_utterance(self, entry: Entry, reason: RejectionReason) -> list[Publication]:
         """What follows from the end of an utterance: its speech is over, or it never was any."""
         segment = entry.segment
         if not segment.ends_utterance:
@@ -154,22 +176,15 @@ class Publisher:
         self._onsets.end(segment.utterance)
         if not had_text:
             rejection = self._onsets.reject(segment.utterance, reason)
-            return [] if rejection is None else [rejection]
+            return [] if rejection is None else [Publication(rejection)]
         if not entry.report_speech_end:
             return []
-        return [
-            SpeechEnded(
-                SpeechEndedData(
-                    utterance=segment.utterance,
-                    audio_start_ms=position_ms(self._timeline, segment.speech_start),
-                    audio_end_ms=position_ms(self._timeline, segment.speech_end),
-                )
-            )
-        ]
-
-    def _settle(self, start: int, end: int, outcome: Outcome) -> None:
-        to_session = self._timeline.to_session
-        self._ledger.settle(to_session(start), to_session(end), outcome)
+        data = SpeechEndedData(
+            utterance=segment.utterance,
+            audio_start_ms=position_ms(self._timeline, segment.speech_start),
+            audio_end_ms=position_ms(self._timeline, segment.speech_end),
+        )
+        return [Publication(SpeechEnded(data))]
 
     def _session_ended(self, reason: SessionEndReason) -> SessionEnded:
         return SessionEnded(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from attrs import define, field, frozen
+from attrs import frozen
 
 from fasttalk_stt.audio.buffer import SampleBuffer
 from fasttalk_stt.audio.endpointer import (
@@ -19,7 +19,7 @@ from fasttalk_stt.audio.endpointer import (
     SpeechStarted,
 )
 from fasttalk_stt.audio.timeline import pipeline_samples
-from fasttalk_stt.audio.vad import VoiceFrame, WebRtcVad
+from fasttalk_stt.audio.vad import VoiceDetector, VoiceFrame
 from fasttalk_stt.conversation.commit import (
     COMMIT_MARGIN_SAMPLES,
     FORCED_AFTER_SAMPLES,
@@ -27,7 +27,12 @@ from fasttalk_stt.conversation.commit import (
     cut_after,
 )
 from fasttalk_stt.conversation.context import Context
-from fasttalk_stt.conversation.segments import Draft, Heard, HeardWord, Segment, Speech
+from fasttalk_stt.conversation.segments import Draft, Heard, Segment, Speech
+from fasttalk_stt.conversation.utterance import (
+    CONTEXT_SAMPLES,
+    SHORTEST_SEGMENT_SAMPLES,
+    OpenUtterance,
+)
 from fasttalk_stt.protocol.config import SessionConfig
 from fasttalk_stt.protocol.server_messages import SegmentReason
 
@@ -35,24 +40,16 @@ PRE_ROLL_SAMPLES = pipeline_samples(0.3)
 """Audio kept before an onset, so that a soft first phoneme is not cut (at least 200 ms promised)."""
 POST_ROLL_SAMPLES = pipeline_samples(0.3)
 """Audio kept behind the last voiced frame: soft final consonants are not voiced."""
-WORTH_SPEECH_SAMPLES = pipeline_samples(0.1)
-"""Confirmed speech that makes a segment worth a transcription however short it is."""
 CANDIDATE_SPEECH_SAMPLES = pipeline_samples(0.06)
 """Unconfirmed speech that a flush or the session's end transcribes rather than drops."""
 
 DRAFT_GROWTH_SAMPLES = pipeline_samples(0.5)
 """New audio that makes another look at the open utterance worthwhile."""
-CONTEXT_SAMPLES = pipeline_samples(8.0)
-"""Committed audio that is decoded again in front of the open audio, for its context."""
-WINDOW_SAMPLES = pipeline_samples(28.0)
-"""The longest request; Whisper's window is 30 s."""
 LONGEST_OPEN_SAMPLES = pipeline_samples(26.0)
 """Open audio is cut here whatever the drafts say; a frame of 1 s more still fits the window."""
 HOLD_SAMPLES = pipeline_samples(24.0)
 """Open audio of this length waits for the outstanding draft. Above the largest
 `buffer_duration` of 20 s, so that a draft was asked for by then."""
-SHORTEST_SEGMENT_SAMPLES = pipeline_samples(0.02)
-"""A commit shorter than this waits for more words: word times are no finer."""
 
 
 @frozen
@@ -88,28 +85,19 @@ class Committed:
 SegmenterEvent = Onset | Silence | Segment | Draft
 
 
-@define
-class _OpenUtterance:
-    number: int
-    audio_start: int
-    speech_start: int
-    voiced_samples: int
-    draft_edge: int
-    draft_outstanding: bool = False
-    committed_words: list[HeardWord] = field(factory=list)
-
-
 class Segmenter:
     """The segments of one session."""
 
-    def __init__(self, config: SessionConfig, limits: SegmenterLimits) -> None:
+    def __init__(
+        self, config: SessionConfig, limits: SegmenterLimits, detector: VoiceDetector
+    ) -> None:
         self._config = config
         self._limits = limits
         self._context = Context()
         self._buffer = SampleBuffer()
-        self._vad = WebRtcVad(config.vad_sensitivity)
+        self._detector = detector
         self._endpointer = Endpointer(self._endpointer_settings())
-        self._open: _OpenUtterance | None = None
+        self._open: OpenUtterance | None = None
         self._utterances = 0
         self._cursor = 0
         self._heard_to = 0
@@ -146,7 +134,7 @@ class Segmenter:
     def configure(self, config: SessionConfig) -> None:
         """Use a new configuration from the next frame on."""
         self._config = config
-        self._vad.set_sensitivity(config.vad_sensitivity)
+        self._detector.set_sensitivity(config.vad_sensitivity)
         self._endpointer.settings = self._endpointer_settings()
 
     def update_context(self, context: Context) -> None:
@@ -158,7 +146,7 @@ class Segmenter:
         self._buffer.append(samples)
         events: list[SegmenterEvent] = []
         if self._config.enable_vad:
-            for frame in self._vad.push(samples):
+            for frame in self._detector.push(samples):
                 self._heard_to = frame.end
                 if frame.start >= self._deaf_before:
                     events.extend(self._judge(frame))
@@ -271,7 +259,7 @@ class Segmenter:
 
     def _begin(self, speech_start: int, *, voiced_samples: int) -> None:
         self._utterances += 1
-        self._open = _OpenUtterance(
+        self._open = OpenUtterance(
             number=self._utterances,
             audio_start=self._cursor,
             speech_start=speech_start,
@@ -325,7 +313,13 @@ class Segmenter:
         utterance = self._open
         if utterance is None:
             raise RuntimeError("there is no open utterance to cut")
-        speech = self._speech(utterance, end, tail) if self._worth(utterance, end, reason) else None
+        worth = utterance.is_worth(
+            end - self._cursor,
+            reason,
+            has_detector=self._config.enable_vad,
+            min_audio_samples=self._limits.min_audio_samples,
+        )
+        speech = utterance.window(self._buffer, self._cursor, end, tail) if worth else None
         segment = self._segment(
             end, reason, ends_utterance=ends_utterance, speech=speech, cut_by_drain=cut_by_drain
         )
@@ -371,33 +365,6 @@ class Segmenter:
         """
         return not self._config.enable_vad or waited >= FORCED_AFTER_SAMPLES
 
-    def _worth(self, utterance: _OpenUtterance, end: int, reason: SegmentReason) -> bool:
-        asked_for = reason in {"flush", "session_end"}
-        duration = end - self._cursor
-        if duration <= 0:
-            return False
-        if not self._config.enable_vad:
-            return asked_for or duration >= self._limits.min_audio_samples
-        if not utterance.voiced_samples:
-            return False
-        return (
-            asked_for
-            or utterance.voiced_samples >= WORTH_SPEECH_SAMPLES
-            or duration >= self._limits.min_audio_samples
-        )
-
-    def _speech(
-        self, utterance: _OpenUtterance, end: int, tail: npt.NDArray[np.float32] | None = None
-    ) -> Speech:
-        """The audio from the chosen context up to `end`."""
-        earliest = max(end - WINDOW_SAMPLES, self._cursor - CONTEXT_SAMPLES, self._buffer.start)
-        context = [word for word in utterance.committed_words if word.start >= earliest]
-        start = context[0].start if context else self._cursor
-        samples = self._buffer.read(start, end)
-        if tail is not None and len(tail):
-            samples = np.concatenate((samples, tail))[: end - start]
-        return Speech(start, samples, "".join(word.text for word in context).strip())
-
     def _advance(self, cursor: int) -> None:
         self._cursor = cursor
         self._generation += 1
@@ -439,7 +406,7 @@ class Segmenter:
                 generation=self._generation,
                 start=self._cursor,
                 edge=self._heard_to,
-                speech=self._speech(utterance, self._heard_to),
+                speech=utterance.window(self._buffer, self._cursor, self._heard_to),
             )
         ]
 

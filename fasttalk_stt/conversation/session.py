@@ -8,7 +8,7 @@ where it is discarded. Segments are made by `segmenter`, kept in order by `queue
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -16,12 +16,13 @@ import numpy.typing as npt
 from attrs import frozen
 
 from fasttalk_stt.audio.resampling import StreamResampler
-from fasttalk_stt.audio.timeline import Timeline, pipeline_ms
+from fasttalk_stt.audio.timeline import Timeline
+from fasttalk_stt.audio.vad import VoiceDetector
 from fasttalk_stt.conversation.arrivals import ArrivalLog
-from fasttalk_stt.conversation.commit import COMMIT_MARGIN_SAMPLES, cut_after
+from fasttalk_stt.conversation.commit import whole_words
 from fasttalk_stt.conversation.context import Context
 from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Look, Ready, Say
-from fasttalk_stt.conversation.finals import position_ms, voice_activity
+from fasttalk_stt.conversation.finals import partial, voice_activity
 from fasttalk_stt.conversation.ledger import Ledger, Outcome
 from fasttalk_stt.conversation.onsets import OnsetRegister
 from fasttalk_stt.conversation.publisher import Publisher, SessionStatistics
@@ -39,6 +40,7 @@ from fasttalk_stt.conversation.segments import (
     Entry,
     Failure,
     Heard,
+    HeardWord,
     Segment,
 )
 from fasttalk_stt.protocol.client_messages import ContextUpdate, InterruptScope
@@ -56,8 +58,6 @@ from fasttalk_stt.protocol.server_messages import (
     InterruptAcknowledged,
     InterruptData,
     Metadata,
-    PartialData,
-    PartialTranscription,
     SessionEndReason,
     SessionStarted,
     VoiceActivityDetected,
@@ -89,6 +89,7 @@ class Session:
         session_id: str,
         ignored_fields: tuple[str, ...],
         limits: SegmenterLimits,
+        detector: VoiceDetector,
         model: str,
         wall_clock: Callable[[], datetime],
     ) -> None:
@@ -101,7 +102,7 @@ class Session:
         self._timeline = Timeline(config.sample_rate)
         self._decoder = PcmDecoder(config.encoding, config.sample_rate)
         self._resampler = StreamResampler(config.sample_rate)
-        self._segmenter = Segmenter(config, limits)
+        self._segmenter = Segmenter(config, limits, detector)
         self._arrivals = ArrivalLog()
         self._heard = 0  # session samples; behind what was received by the frames in between
         self._ledger = Ledger()
@@ -283,7 +284,9 @@ class Session:
         if isinstance(outcome, Heard):
             self.publisher.add_compute(outcome.compute_ms)
             if entry.segment.cut_by_drain:
-                outcome = self._whole_words(entry, outcome)
+                outcome, entry.end = whole_words(
+                    outcome, start=entry.segment.start, edge=entry.segment.end
+                )
         self._queue.resolve(entry, outcome, ready_at_s=now_s)
         return [Ready()]
 
@@ -302,8 +305,7 @@ class Session:
             effects.append(Ready())
         if self._config.interim_results and heard is not None:
             n_committed = 0 if committed is None else len(committed.heard.words)
-            rest = "".join(word.text for word in heard.words[n_committed:])
-            effects.extend(self._partial(draft, rest))
+            effects.extend(self._partial(draft, heard.words[n_committed:]))
         return effects
 
     # Shared
@@ -318,18 +320,6 @@ class Session:
     def _settle(self, start: int, end: int, outcome: Outcome) -> None:
         to_session = self._timeline.to_session
         self._ledger.settle(to_session(start), min(to_session(end), self._ledger.received), outcome)
-
-    def _whole_words(self, entry: Entry, heard: Heard) -> Heard:
-        """Leave a last word that the edge may have cut unsettled; the next server hears it whole."""
-        edge = entry.segment.end
-        if heard.words and heard.words[-1].end > edge - COMMIT_MARGIN_SAMPLES:
-            heard = heard.without_last_word()
-            entry.end = (
-                cut_after(heard.words, len(heard.words), edge=edge)
-                if heard.words
-                else (entry.segment.start)
-            )
-        return heard
 
     def _effects(self, events: list[SegmenterEvent], now_s: float) -> list[Effect]:
         effects: list[Effect] = []
@@ -375,22 +365,16 @@ class Session:
             report_speech_end=self._config.fasttalk_mode,
         )
 
-    def _partial(self, draft: Draft, rest: str) -> list[Effect]:
-        """The utterance so far: what was committed is stable, the rest may still change.
-
-        Nothing is shown while a final of the utterance is outstanding, since its text would have to
-        come in between.
-        """
-        utterance = draft.utterance
-        stable = self.publisher.text_so_far(utterance)
-        if not rest.strip() or self._queue.unresolved(utterance):
+    def _partial(self, draft: Draft, open_words: Sequence[HeardWord]) -> list[Effect]:
+        """Show the utterance so far. Not while a final of it is outstanding: its text would have to
+        come in between."""
+        if not open_words or self._queue.unresolved(draft.utterance):
             return []
-        start = self._segmenter.utterance_start
-        data = PartialData(
-            utterance=utterance,
-            text=(stable + rest).strip(),
-            stable_text=stable.strip(),
-            audio_start_ms=position_ms(self._timeline, start),
-            audio_duration_ms=pipeline_ms(draft.edge - start),
+        message = partial(
+            draft,
+            self.publisher.text_so_far(draft.utterance),
+            open_words,
+            start=self._segmenter.utterance_start,
+            timeline=self._timeline,
         )
-        return [Say(PartialTranscription(data))]
+        return [Say(message)]

@@ -6,12 +6,25 @@ import numpy as np
 import numpy.typing as npt
 
 from fasttalk_stt.protocol.config import Encoding
-from fasttalk_stt.protocol.errors import AUDIO_PROCESSING_ERROR, ProtocolError
+from fasttalk_stt.protocol.errors import (
+    AUDIO_PROCESSING_ERROR,
+    UNSUPPORTED_AUDIO_FORMAT,
+    ProtocolError,
+)
 
 MAX_FRAME_S = 1.0
 """The longest frame that is accepted."""
 
 _S16_FULL_SCALE = 32768.0
+
+_CONTAINERS = {
+    b"RIFF": "WAV",
+    b"fLaC": "FLAC",
+    b"OggS": "Ogg",
+    b"ID3": "MP3",
+    b"\x1aE\xdf\xa3": "WebM",
+}
+"""How files begin that clients send by mistake; as PCM they would be a burst of noise."""
 
 
 class PcmDecoder:
@@ -21,6 +34,7 @@ class PcmDecoder:
         self._encoding = encoding
         self._dtype = np.dtype("<f4" if encoding == "f32le" else "<i2")
         self._max_samples = int(MAX_FRAME_S * sample_rate_hz)
+        self._at_start = True
 
     def whole_samples(self, frame: bytes) -> int:
         """How many whole samples a frame holds, whether or not it is acceptable."""
@@ -29,10 +43,13 @@ class PcmDecoder:
     def decode(self, frame: bytes) -> npt.NDArray[np.float32]:
         """Decode one frame to float32[n_samples], mono, clipped to -1..1.
 
-        Raises `audio_processing_error` where the length is no whole number of samples, the frame is
+        Raises `unsupported_audio_format` where the first frame begins like a file, and `audio_processing_error` where the length is no whole number of samples, the frame is
         longer than MAX_FRAME_S, or a value is NaN or infinite.
         """
         size = self._dtype.itemsize
+        if self._at_start:
+            self._at_start = False
+            self._check_container(frame)
         if len(frame) % size:
             raise ProtocolError(
                 AUDIO_PROCESSING_ERROR,
@@ -56,3 +73,13 @@ class PcmDecoder:
             )
         clipped: npt.NDArray[np.float32] = np.clip(raw, -1.0, 1.0)
         return clipped
+
+    def _check_container(self, frame: bytes) -> None:
+        """Only of a session's first frame: later ones may begin like this by chance."""
+        for signature, name in _CONTAINERS.items():
+            if frame.startswith(signature):
+                raise ProtocolError(
+                    UNSUPPORTED_AUDIO_FORMAT,
+                    f"The audio begins like a {name} file. The frame was dropped; send raw PCM "
+                    f"({self._encoding}, mono) without a container.",
+                )

@@ -88,10 +88,8 @@ class StateMachine:
         """
         if self._state not in _SERVING:
             return
-        if requests_outstanding:
-            target = _S.PROCESSING
-        else:
-            target = _S.BUFFERING if utterance_open else _S.ACTIVE
+        idle = _S.BUFFERING if utterance_open else _S.ACTIVE
+        target = _S.PROCESSING if requests_outstanding else idle
         if target is self._state:
             return
         if target is _S.PROCESSING:

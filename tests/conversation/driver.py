@@ -1,0 +1,129 @@
+"""Drives one session as the four tasks would, without tasks: a test decides who acts when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from fasttalk_stt.audio.timeline import pipeline_samples
+from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Look, Say
+from fasttalk_stt.conversation.segmenter import SegmenterLimits
+from fasttalk_stt.conversation.segments import Draft, Entry, Failure, Heard, HeardWord
+from fasttalk_stt.conversation.session import Session
+from fasttalk_stt.protocol.config import SessionConfig, read_session_config
+from fasttalk_stt.protocol.errors import TRANSCRIPTION_FAILED, ProtocolError
+from fasttalk_stt.protocol.server_messages import Metadata, ServerMessage, Transcription
+from tests.support import NOON, LevelDetector
+
+FAILURE = Failure(ProtocolError(TRANSCRIPTION_FAILED, "the engine failed"))
+FRAME_SAMPLES = 512
+
+
+def words_in(start: int, end: int, *, word_samples: int = 6_400) -> Heard:
+    """One word for every 400 ms of [start, end), named by its place."""
+    return Heard(
+        words=tuple(
+            HeardWord(f" w{at // 160}", at, min(at + word_samples, end), 0.9)
+            for at in range(start, end, word_samples)
+        ),
+        language="en",
+        language_confidence=1.0,
+        compute_ms=10.0,
+    )
+
+
+class Driver:
+    """A session, what it wants decoded, and everything it has sent, in order."""
+
+    def __init__(self, **config: object) -> None:
+        checked, ignored = read_session_config(config, SessionConfig())
+        self.session = Session(
+            checked,
+            session_id="s",
+            ignored_fields=ignored,
+            limits=SegmenterLimits(pipeline_samples(0.5), pipeline_samples(2.0)),
+            detector=LevelDetector(),
+            model="fake",
+            wall_clock=lambda: NOON,
+        )
+        self.now_s = 100.0
+        self.wanted: list[Entry] = []
+        self.drafts: list[Draft] = []
+        self.cancelled: list[Entry] = []
+        self.sent: list[tuple[ServerMessage, Metadata]] = []
+        self.errors: list[ProtocolError] = []
+        self.do(self.session.begin())
+
+    def do(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Say(message=message):
+                    self._send(message)
+                case Decode(entry=entry):
+                    self.wanted.append(entry)
+                case Look(draft=draft):
+                    self.drafts.append(draft)
+                case Cancel(entries=entries):
+                    self.cancelled.extend(entries)
+
+    def hear(self, samples: npt.NDArray[np.float32], *, frame: int = FRAME_SAMPLES) -> None:
+        for start in range(0, len(samples), frame):
+            self.hear_raw(samples[start : start + frame].tobytes())
+
+    def hear_raw(self, raw: bytes) -> None:
+        admitted, error = self.session.admit(raw, self.now_s)
+        if error is not None:
+            self.errors.append(error)
+        self.do(self.session.hear(admitted, self.now_s))
+        self.now_s += 0.032
+
+    def resolve(self, entry: Entry, outcome: Heard | Failure | None = None) -> None:
+        """Give an entry its outcome (by default words all along it) and send what is ready."""
+        self.wanted.remove(entry)
+        if outcome is None:
+            outcome = words_in(entry.segment.start, entry.segment.end)
+        self.do(self.session.resolve(entry, outcome, self.now_s))
+
+    def look(self, heard: Heard | None = None, *, failed: bool = False) -> None:
+        """Answer the oldest draft, by default with words all along it."""
+        draft = self.drafts.pop(0)
+        if heard is None and not failed:
+            heard = words_in(draft.start, draft.edge)
+        self.do(self.session.resolve_draft(draft, heard, self.now_s))
+
+    def send_ready(self) -> None:
+        publisher = self.session.publisher
+        while (publications := publisher.take_ready(self.now_s)) is not None:
+            for publication in publications:
+                publisher.settle(publication)
+                if publication.message is not None:
+                    self._send(publication.message)
+
+    def end(self) -> None:
+        """End the session, let the engine answer everything, send everything."""
+        self.do(self.session.end("end_session", self.now_s))
+        while self.drafts:
+            self.look()
+        for entry in list(self.wanted):
+            self.resolve(entry)
+        self.send_ready()
+
+    def _send(self, message: ServerMessage) -> None:
+        self.sent.append((message, self.session.stamp("2024-01-15T12:00:00.000Z")))
+
+    @property
+    def messages(self) -> list[ServerMessage]:
+        return [message for message, _ in self.sent]
+
+    @property
+    def types(self) -> list[str]:
+        return [message.type for message in self.messages]
+
+    @property
+    def finals(self) -> list[Transcription]:
+        return [m for m in self.messages if isinstance(m, Transcription)]
+
+    def of_type(self, kind: str) -> list[ServerMessage]:
+        return [message for message in self.messages if message.type == kind]

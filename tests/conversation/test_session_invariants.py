@@ -1,0 +1,206 @@
+"""What must hold for a session whatever happens in it, in whatever order.
+
+Hypothesis plays client, engine and network: audio, bad frames, commands, interrupts, answers early,
+late, empty and failed, sends delayed. The promises of the protocol are checked on what was sent.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fasttalk_stt.conversation.segments import NOTHING_HEARD, Failure, Heard
+from fasttalk_stt.protocol.client_messages import ContextUpdate
+from fasttalk_stt.protocol.server_messages import (
+    PartialTranscription,
+    SessionEnded,
+    SpeechEnded,
+    VoiceActivityDetected,
+    VoiceActivityRejected,
+)
+from tests.conversation.driver import FAILURE, Driver, words_in
+from tests.support import silence, sound
+
+STEPS = st.one_of(
+    st.tuples(st.just("speak"), st.floats(0.02, 4.0)),
+    st.tuples(st.just("pause"), st.floats(0.02, 1.5)),
+    st.tuples(st.just("bad_frame"), st.integers(1, 8_000)),
+    st.tuples(st.just("flush"), st.none()),
+    st.tuples(st.just("interrupt"), st.sampled_from(["pending", "all"])),
+    st.tuples(st.just("configure"), st.sampled_from([0.5, 2.0, 20.0])),
+    st.tuples(st.just("context"), st.sampled_from(["listening", "processing", "responding"])),
+    st.tuples(st.just("stall"), st.none()),
+    st.tuples(st.just("answer"), st.tuples(st.integers(0, 9), st.sampled_from("wnf"))),
+    st.tuples(st.just("look"), st.sampled_from("wnf")),
+    st.tuples(st.just("send"), st.none()),
+)
+CONFIGS = st.fixed_dictionaries(
+    {
+        "fasttalk_mode": st.booleans(),
+        "interim_results": st.booleans(),
+        "enable_vad": st.booleans(),
+        "buffer_duration": st.sampled_from([0.5, 2.0]),
+        "sample_rate": st.sampled_from([16_000, 8_000, 44_100]),
+        "endpoint_silence_ms": st.sampled_from([100, 500, 5000]),
+    }
+)
+
+
+def outcome(kind: str, start: int, end: int) -> Heard | Failure:
+    return {"w": words_in(start, end), "n": NOTHING_HEARD, "f": FAILURE}[kind]
+
+
+def act(driver: Driver, step: str, value: object) -> None:  # noqa: PLR0912 - one case a step
+    session, rate_hz = driver.session, driver.session.config.sample_rate
+    match step, value:
+        case "speak", float(seconds):
+            driver.hear(sound(seconds, rate_hz=rate_hz))
+        case "pause", float(seconds):
+            driver.hear(silence(seconds, rate_hz=rate_hz))
+        case "bad_frame", int(n_samples):
+            driver.hear_raw(np.full(n_samples, np.nan, dtype="<f4").tobytes() + b"\0")
+        case "flush", None:
+            driver.do(session.flush(driver.now_s))
+        case "interrupt", scope:
+            driver.do(session.interrupt(scope))
+            driver.wanted = [entry for entry in driver.wanted if not entry.cancelled]
+        case "configure", seconds:
+            driver.do(session.configure({"buffer_duration": seconds}))
+        case "context", state:
+            driver.do(session.update_context(ContextUpdate(conversation_state=state)))
+        case "stall", None:
+            driver.do(session.stall(driver.now_s))
+        case "answer", (int(which), str(kind)):
+            if driver.wanted:
+                entry = driver.wanted[which % len(driver.wanted)]
+                driver.resolve(entry, outcome(kind, entry.segment.start, entry.segment.end))
+        case "look", str(kind):
+            if driver.drafts:
+                draft = driver.drafts[0]
+                heard = outcome(kind, draft.start, draft.edge)
+                driver.look(heard if isinstance(heard, Heard) else None, failed=kind == "f")
+        case "send", None:
+            driver.send_ready()
+        case _:
+            raise AssertionError(f"unknown step {step}")
+
+
+def check(driver: Driver, n_flushes: int) -> None:
+    ended = driver.messages[-1]
+    assert isinstance(ended, SessionEnded)
+    check_account(driver, ended)
+    check_stamps(driver)
+    check_finals(driver)
+    check_onsets(driver)
+    check_partials(driver)
+    answers = sum(final.data.metadata.reason == "flush" for final in driver.finals)
+    cancelled = sum(entry.segment.answers_flush for entry in driver.cancelled)
+    failed = len(driver.of_type("error"))
+    assert n_flushes - cancelled - failed <= answers <= n_flushes - cancelled
+
+
+def check_account(driver: Driver, ended: SessionEnded) -> None:
+    audio = ended.audio
+    assert audio.unsettled_ms == 0
+    assert (
+        audio.received_ms
+        == audio.transcribed_ms + audio.silence_ms + audio.discarded_ms
+        == int(driver.session.received_s * 1000 + 1e-6)
+    )
+    assert ended.segments == len(driver.finals)
+
+
+def check_stamps(driver: Driver) -> None:
+    stamps = [metadata for _, metadata in driver.sent]
+    assert [stamp.seq for stamp in stamps] == list(range(1, len(stamps) + 1))
+    committed = [stamp.audio_committed_ms or 0 for stamp in stamps]
+    assert committed == sorted(committed)
+    # What is committed at a message has its outcome in it or before: no later final reaches back.
+    first_later_start = 10**9
+    for message, stamp in reversed(driver.sent):
+        # (A rejected frame inside a segment is settled at once, so it may be ahead of it.)
+        if not driver.errors:
+            assert (stamp.audio_committed_ms or 0) <= first_later_start + 1
+        if message.type == "transcription" and message.data.audio_duration_ms:
+            first_later_start = message.data.metadata.audio_start_ms
+
+
+def check_finals(driver: Driver) -> None:
+    end_ms = 0
+    for final in driver.finals:
+        data = final.data
+        start_ms = data.metadata.audio_start_ms
+        if data.text:
+            assert start_ms >= end_ms
+            end_ms = start_ms + data.audio_duration_ms
+        else:
+            assert data.metadata.reason == "flush"
+        assert [t.word for t in data.timestamps or ()] == data.text.split()
+        previous_ms = start_ms
+        for time in data.timestamps or ():
+            assert previous_ms <= time.start_ms < time.end_ms <= end_ms
+            previous_ms = time.start_ms
+        assert data.processing_time_ms >= 0
+        assert data.metadata.latency_ms >= 0
+    published = {(f.data.utterance, f.data.metadata.audio_start_ms) for f in driver.finals}
+    for entry in driver.cancelled:
+        at_ms = driver.session._timeline.to_ms(
+            driver.session._timeline.to_session(entry.segment.start)
+        )
+        if entry.segment.end > entry.segment.start:
+            assert (entry.segment.utterance, at_ms) not in published
+
+
+def check_onsets(driver: Driver) -> None:
+    onsets = [m.data.utterance for m in driver.messages if isinstance(m, VoiceActivityDetected)]
+    rejected = Counter(
+        m.data.utterance for m in driver.messages if isinstance(m, VoiceActivityRejected)
+    )
+    with_text = {f.data.utterance for f in driver.finals if f.data.text}
+    assert onsets == sorted(set(onsets))
+    for utterance in onsets:
+        assert (utterance in with_text) != (rejected[utterance] == 1)
+    assert set(rejected) <= set(onsets)
+    ends = [m.data.utterance for m in driver.messages if isinstance(m, SpeechEnded)]
+    assert ends == sorted(set(ends))
+    assert not set(ends) & set(rejected)
+
+
+def check_partials(driver: Driver) -> None:
+    stable: dict[int, str] = {}
+    for message in driver.messages:
+        if isinstance(message, PartialTranscription):
+            data = message.data
+            assert data.text.startswith(data.stable_text)
+            assert data.text.startswith(stable.get(data.utterance, ""))
+            stable[data.utterance] = data.stable_text
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(CONFIGS, st.lists(STEPS, max_size=25))
+def test_promises_hold_under_any_interleaving(
+    config: dict[str, object], steps: list[tuple[str, object]]
+) -> None:
+    driver = Driver(**config)
+    for step, value in steps:
+        act(driver, step, value)
+    driver.end()
+    check(driver, sum(step == "flush" for step, _ in steps))
+
+
+@pytest.mark.parametrize("seconds", [30.0])
+def test_a_speaker_who_never_pauses_meets_an_engine_that_never_works(seconds: float) -> None:
+    """Open audio stays within the engine's window; all of it is accounted for."""
+    driver = Driver()
+    for _ in range(int(seconds)):
+        driver.hear(sound(1.0))
+        while driver.drafts:
+            driver.look(failed=True)
+    driver.end()
+    spans = [entry.segment.end - entry.segment.start for entry in driver.cancelled]
+    assert max([f.data.audio_duration_ms for f in driver.finals] + spans) <= 28_000
+    check(driver, 0)

@@ -1,0 +1,51 @@
+"""Fakes and helpers that several test folders share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from fasttalk_stt.audio.vad import FRAME_SAMPLES, VoiceFrame, loudness
+
+NOON = datetime(2024, 1, 15, 12, tzinfo=UTC)
+
+LOUD = 0.1
+"""An amplitude that LevelDetector and the fake engine take for speech."""
+
+
+class LevelDetector:
+    """A voice detector that takes everything above -40 dBFS for voice."""
+
+    def __init__(self, sensitivity: int = 2) -> None:
+        self.sensitivity = sensitivity
+        self._waiting = np.empty(0, dtype=np.float32)
+        self._position = 0
+
+    def set_sensitivity(self, sensitivity: int) -> None:
+        self.sensitivity = sensitivity
+
+    def push(self, samples: npt.NDArray[np.float32]) -> list[VoiceFrame]:
+        waiting = np.concatenate((self._waiting, samples))
+        frames = []
+        while len(waiting) >= FRAME_SAMPLES:
+            level = loudness(waiting[:FRAME_SAMPLES])
+            start = self._position
+            self._position += FRAME_SAMPLES
+            frames.append(VoiceFrame(start, self._position, level > 1 / 3, level))
+            waiting = waiting[FRAME_SAMPLES:]
+        self._waiting = waiting
+        return frames
+
+
+def sound(
+    seconds: float, amplitude: float = LOUD, rate_hz: int = 16_000
+) -> npt.NDArray[np.float32]:
+    """Alternating +-amplitude: loud to both fakes, at any length."""
+    signs = np.resize(np.array([1.0, -1.0], dtype=np.float32), round(seconds * rate_hz))
+    return signs * np.float32(amplitude)
+
+
+def silence(seconds: float, rate_hz: int = 16_000) -> npt.NDArray[np.float32]:
+    return np.zeros(round(seconds * rate_hz), dtype=np.float32)
