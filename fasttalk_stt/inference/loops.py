@@ -1,0 +1,67 @@
+"""Loops: the same words over and over, which a Whisper decoder falls into on hard audio.
+
+Pure functions on words and tokens. `decoding` decodes a suspect again, `whisperx_backend` cuts
+what is still a loop after that.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+
+COMPRESSION_RATIO_LIMIT = 2.4
+"""Whisper's own threshold: text that compresses better than this repeats itself."""
+
+# How often in a row a phrase of so many words may come before it counts as a loop. People do say
+# "no no no no" and "very very very", but hardly a phrase of three words three times in a row.
+_REPEATS_ALLOWED = {1: 7, 2: 4}
+_REPEATS_ALLOWED_LONG = 2
+
+# Read English has 3 to 4 tokens a second, hurried English 6; 8 is the measured bound beyond which
+# only loops lie. Other scripts need several tokens a character (a guess, not measured).
+_TOKENS_PER_S = {"en": 8.0}
+_TOKENS_PER_S_OTHER = 20.0
+_TOKENS_SPARE = 12
+
+
+def token_limit(duration_s: float, language: str) -> int:
+    """How many tokens so much speech can hold, punctuation and time stamps included.
+
+    A loop costs more than anything else in a decoder, so it is stopped here.
+    """
+    rate = _TOKENS_PER_S.get(language, _TOKENS_PER_S_OTHER)
+    return math.ceil(rate * duration_s) + _TOKENS_SPARE
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes of the text over its bytes under zlib, as Whisper reckons it; 0.0 for no text."""
+    if not text:
+        return 0.0
+    encoded = text.encode("utf-8")
+    return len(encoded) / len(zlib.compress(encoded))
+
+
+def is_loop(text: str) -> bool:
+    """Whether the text repeats itself as speech does not."""
+    if compression_ratio(text) > COMPRESSION_RATIO_LIMIT:
+        return True
+    return find_repetition(text.replace("-", " ").split()) is not None
+
+
+def find_repetition(words: Sequence[str]) -> int | None:
+    """Where a loop may be cut: the index after the first of its repetitions, or None.
+
+    Case and punctuation at the edges of a word do not count.
+    """
+    plain = [word.strip(" .,!?;:\"'-").casefold() for word in words]
+    for period in range(1, len(plain) // 3 + 1):
+        allowed = _REPEATS_ALLOWED.get(period, _REPEATS_ALLOWED_LONG)
+        # A run of equal words at this distance that is `period * allowed` long means that the
+        # phrase stands `allowed + 1` times in a row.
+        run = 0
+        for index in range(period, len(plain)):
+            run = run + 1 if plain[index] and plain[index] == plain[index - period] else 0
+            if run == period * allowed:
+                return index - period * allowed + 1
+    return None

@@ -1,0 +1,1 @@
+"""Measuring tools for developers: run each as `python -m tools.NAME`."""
