@@ -1,0 +1,1 @@
+"""The service around the connections: admission, health, statistics, logging."""

@@ -1,0 +1,151 @@
+"""Who is connected: admission, live connections, their numbers, and the drain.
+
+Every connection holds a ticket, a context manager, so no way out can leave a count behind. This
+module knows of a connection only what `ConnectionLike` says. Read `service.websocket` next: it
+takes a ticket for each upgrade request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import structlog
+import trio
+
+from fasttalk_stt.protocol.errors import SERVER_DRAINING, SERVER_FULL, ProtocolError
+from fasttalk_stt.protocol.state import ConnectionState
+
+logger = structlog.get_logger(__name__)
+
+
+class StatisticsLike(Protocol):
+    """What one session has cost so far; frozen."""
+
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def total_chunks(self) -> int: ...
+    @property
+    def total_processing_time_s(self) -> float: ...
+    @property
+    def average_latency_s(self) -> float: ...
+    @property
+    def real_time_factor(self) -> float: ...
+
+
+class ConnectionLike(Protocol):
+    """One client's conversation, as the service around it sees it."""
+
+    @property
+    def state(self) -> ConnectionState: ...
+
+    async def run(self) -> None:
+        """Live until the client or the server ends it; cancelled when the peer is gone."""
+
+    def drain(self) -> None:
+        """Ask for the last results, `session_ended` and close 1001; returns at once."""
+
+    def statistics(self) -> StatisticsLike | None:
+        """The session's numbers; None outside a session."""
+
+
+class Ticket:
+    """The right to one connection, held for as long as it exists."""
+
+    def __init__(self, manager: ConnectionManager) -> None:
+        self._manager = manager
+        self.connection: ConnectionLike | None = None
+
+    @property
+    def state(self) -> ConnectionState:
+        return ConnectionState.CONNECTING if self.connection is None else self.connection.state
+
+    def attach(self, connection: ConnectionLike) -> None:
+        """Make the connection known; one that was being accepted as a drain began drains too."""
+        self.connection = connection
+        if self._manager.draining:
+            connection.drain()
+
+
+class ConnectionManager:
+    """Admits up to `max_connections` at a time and knows all that are live."""
+
+    def __init__(self, *, max_connections: int) -> None:
+        self.max_connections = max_connections
+        self._tickets: set[Ticket] = set()
+        self._total = 0
+        self._draining = False
+        self._drained = trio.Event()
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
+    @property
+    def active_connections(self) -> int:
+        return len(self._tickets)
+
+    @property
+    def total_connections(self) -> int:
+        """Connections admitted since the start; refused ones do not count."""
+        return self._total
+
+    @contextmanager
+    def admit(self) -> Iterator[Ticket]:
+        """Hold a place for one connection.
+
+        Raises ProtocolError (`server_draining`, `server_full`) where there is none.
+        """
+        if self._draining:
+            raise ProtocolError(
+                SERVER_DRAINING,
+                "This server is shutting down and takes no new connections: connect again, "
+                "which reaches another replica or this one's successor.",
+            )
+        if len(self._tickets) >= self.max_connections:
+            raise ProtocolError(
+                SERVER_FULL,
+                f"All {self.max_connections} connections of this server are taken: "
+                "connect again later or to another replica.",
+            )
+        ticket = Ticket(self)
+        self._tickets.add(ticket)
+        self._total += 1
+        try:
+            yield ticket
+        finally:
+            self._release(ticket)
+
+    def _release(self, ticket: Ticket) -> None:
+        self._tickets.remove(ticket)
+        if self._draining and not self._tickets:
+            self._drained.set()
+
+    def connections_by_state(self) -> dict[ConnectionState, int]:
+        """Count live connections; every state is there, and they sum to `active_connections`."""
+        counts = dict.fromkeys(ConnectionState, 0)
+        for ticket in self._tickets:
+            counts[ticket.state] += 1
+        return counts
+
+    def statistics(self) -> list[StatisticsLike]:
+        """The numbers of every session that is live now."""
+        connections = [ticket.connection for ticket in self._tickets if ticket.connection]
+        return [found for each in connections if (found := each.statistics()) is not None]
+
+    async def drain(self) -> None:
+        """Refuse newcomers, ask every connection to finish, and wait until none is left.
+
+        The caller bounds the wait. Cancelling it leaves the manager draining.
+        """
+        if not self._draining:
+            self._draining = True
+            if not self._tickets:
+                self._drained.set()
+            logger.info("drain_started", active_connections=len(self._tickets))
+            for ticket in list(self._tickets):
+                if ticket.connection is not None:
+                    ticket.connection.drain()
+        await self._drained.wait()

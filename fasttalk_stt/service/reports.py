@@ -1,0 +1,53 @@
+"""What operators and service discovery read: `/health` and `/stats` as plain dictionaries.
+
+No web framework in here; `app` turns these into responses.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fasttalk_stt.service.readiness import ReadinessState
+from fasttalk_stt.service.services import Services
+
+
+def health_report(services: Services) -> dict[str, Any]:
+    """Whether the server can serve, why not, its model and its capacity."""
+    readiness = services.readiness
+    connections = services.connections
+    headroom = max(0, connections.max_connections - connections.active_connections)
+    return {
+        "status": "healthy" if readiness.is_ready else "unhealthy",
+        "reasons": readiness.reasons(),
+        "model": {"name": services.model_name(), "state": readiness.state.value},
+        "capacity": {
+            "max_connections": connections.max_connections,
+            "active_connections": connections.active_connections,
+            # Counted in free places: nothing measures the compute that a stream takes yet.
+            "headroom_streams": headroom if readiness.is_ready else 0,
+            "draining": readiness.state is ReadinessState.DRAINING,
+        },
+    }
+
+
+def statistics_report(services: Services) -> dict[str, Any]:
+    """Connections by state and the numbers of each live session; times in seconds."""
+    connections = services.connections
+    by_state = connections.connections_by_state()
+    return {
+        "active_connections": connections.active_connections,
+        "total_connections": connections.total_connections,
+        "connections_by_state": {state.value: count for state, count in by_state.items()},
+        "processing_stats": {
+            session.session_id: {
+                "total_chunks": session.total_chunks,
+                "total_processing_time": session.total_processing_time_s,
+                "average_latency": session.average_latency_s,
+                "real_time_factor": session.real_time_factor,
+            }
+            for session in connections.statistics()
+        },
+        "contained_faults": dict(services.guard.contained_faults),
+        "write_timeouts": services.guard.write_timeouts,
+        "oversized_messages": services.guard.oversized_messages,
+    }

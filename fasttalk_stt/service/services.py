@@ -1,0 +1,35 @@
+"""The parts of one running server, as `composition` makes them and `server` runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from attrs import frozen
+
+from fasttalk_stt.connection.transport import Transport
+from fasttalk_stt.guard import GuardStatistics
+from fasttalk_stt.service.connections import ConnectionLike, ConnectionManager
+from fasttalk_stt.service.readiness import Readiness
+
+
+@frozen
+class Services:
+    """What the routes need.
+
+    `connect` makes the connection that serves an accepted WebSocket. `model_name` answers with the
+    engine's model, also while it is loading.
+    """
+
+    connections: ConnectionManager
+    readiness: Readiness
+    guard: GuardStatistics
+    connect: Callable[[Transport], ConnectionLike]
+    model_name: Callable[[], str]
+
+
+@frozen
+class Composition:
+    """One server, not yet running: what its routes need, and the task that owns the model."""
+
+    services: Services
+    own_model: Callable[[], Awaitable[None]]

@@ -1,0 +1,227 @@
+"""What an operator may set, each value checked once, at the start.
+
+One frozen class, read from the environment by `Settings.from_environment`. A bad value stops the
+start with one line that names the variable, the value and what is allowed. Nothing else in the
+package reads the environment. Hypercorn's own settings are in `hypercorn.toml`, read by `server`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+from attrs import field, frozen
+
+LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+
+NOT_ENFORCED = ("API_KEYS", "ALLOWED_ORIGINS", "CONNECTION_RATE_LIMIT", "MESSAGE_RATE_LIMIT")
+"""Variables that promise a protection which this version does not give."""
+
+NOT_ENFORCED_PREFIX = "JWT_"
+
+COMPUTE_TYPES = (
+    "auto",
+    "float32",
+    "float16",
+    "bfloat16",
+    "int16",
+    "int8",
+    "int8_float32",
+    "int8_float16",
+    "int8_bfloat16",
+)
+"""Those of CTranslate2, and "auto": float16 on a GPU, int8 on a CPU."""
+
+
+class SettingsError(ValueError):
+    """A setting cannot be used; the message is one line for the operator."""
+
+
+@frozen
+class EffectiveSetting:
+    """One line of `fasttalk-stt config`; `source` says where the value came from."""
+
+    variable: str
+    value: object
+    source: Literal["default", "environment"]
+
+
+def _refuse(variable: str, value: object, allowed: str) -> SettingsError:
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else value
+    return SettingsError(f"{variable}={text!s} is not allowed: expected {allowed}")
+
+
+def _setting(
+    variable: str,
+    parse: Callable[[str], object],
+    fits: Callable[[Any], bool],
+    allowed: str,
+    *,
+    default: Any,
+) -> Any:
+    """A field that knows its variable: `parse` reads the text, `fits` holds its range."""
+
+    def validate(_instance: object, _attribute: object, value: object) -> None:
+        if not fits(value):
+            raise _refuse(variable, value, allowed)
+
+    def read(text: str) -> object:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise _refuse(variable, text, allowed) from error
+
+    return field(default=default, validator=validate, metadata={"variable": variable, "read": read})
+
+
+def _whole(variable: str, default: int, low: int, high: int, unit: str = "") -> Any:
+    def fits(value: object) -> bool:
+        return type(value) is int and low <= value <= high
+
+    return _setting(
+        variable, int, fits, f"a whole number {low}-{high}{unit and ' '}{unit}", default=default
+    )
+
+
+def _seconds(variable: str, default: float, low: float, high: float) -> Any:
+    def fits(value: Any) -> bool:
+        return type(value) in (int, float) and math.isfinite(value) and low <= value <= high
+
+    return _setting(
+        variable, float, fits, f"a number {low:g}-{high:g}, in seconds", default=default
+    )
+
+
+def _choice(variable: str, default: str, choices: tuple[str, ...]) -> Any:
+    return _setting(
+        variable,
+        str.lower,
+        lambda value: value in choices,
+        f"one of {', '.join(choices)}",
+        default=default,
+    )
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 253 and value.isprintable()
+
+
+def _name(variable: str, default: str, allowed: str) -> Any:
+    return _setting(variable, str, _is_name, allowed, default=default)
+
+
+def _language(text: str) -> str | None:
+    return None if text.lower() in {"auto", "null"} else text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
+
+
+@frozen(kw_only=True)
+class Settings:
+    """All settings, every value in range.
+
+    An attribute is named like its environment variable, in lower case, with a unit where the
+    variable has none. Raises SettingsError for a value out of range, also when made by hand.
+    """
+
+    # Reachable from other machines by default: the service is one container among several.
+    websocket_host: str = _name("WEBSOCKET_HOST", "0.0.0.0", "a host name or address")  # noqa: S104
+    # Port 0 lets the system choose a free one; `serve` reports it.
+    websocket_port: int = _whole("WEBSOCKET_PORT", 8000, 0, 65_535)
+    monitoring_port: int = _whole("MONITORING_PORT", 9091, 0, 65_535)
+    websocket_max_connections: int = _whole("WEBSOCKET_MAX_CONNECTIONS", 50, 1, 10_000)
+    drain_timeout_s: float = _seconds("DRAIN_TIMEOUT", 20.0, 0.0, 600.0)
+    max_session_s: float = _seconds("MAX_SESSION_SECONDS", 14_400.0, 60.0, 604_800.0)
+    max_session_errors: int = _whole("MAX_SESSION_ERRORS", 10, 1, 1_000)
+    # An open utterance of continuous speech may need about 28 s (the decoder's window) before
+    # any of it can be committed, so a smaller bound could hold a client back for ever.
+    max_pending_s: float = _seconds("MAX_PENDING_SECONDS", 60.0, 30.0, 600.0)
+
+    buffer_duration_s: float = _seconds("BUFFER_DURATION", 2.0, 0.5, 20.0)
+    min_audio_length_s: float = _seconds("MIN_AUDIO_LENGTH", 0.5, 0.0, 5.0)
+    max_silence_duration_s: float = _seconds("MAX_SILENCE_DURATION", 2.0, 0.5, 30.0)
+    endpoint_silence_ms: int = _whole("ENDPOINT_SILENCE_MS", 500, 100, 5_000, "ms")
+    vad_sensitivity: int = _whole("VAD_SENSITIVITY", 2, 0, 3)
+    language: str | None = _setting(
+        "LANGUAGE",
+        _language,
+        lambda value: value is None or LANGUAGE_TAG.fullmatch(value) is not None,
+        'a language tag such as "en" or "pt-BR", or "auto" to detect it',
+        default=None,
+    )
+
+    model: str = _name("MODEL", "auto", 'a model name such as "base", a directory, or "auto"')
+    model_fallbacks: tuple[str, ...] | None = _setting(
+        "MODEL_FALLBACKS",
+        _names,
+        lambda value: value is None or all(map(_is_name, value)),
+        "model names separated by commas, largest first",
+        default=None,
+    )
+    """None: the smaller ones of what is installed."""
+    model_cache: Path | None = _setting(
+        "MODEL_CACHE",
+        Path,
+        lambda value: value is None or (isinstance(value, Path) and not value.is_file()),
+        "a directory",
+        default=None,
+    )
+    """None: the model library's own place."""
+    device: str = _choice("DEVICE", "auto", ("auto", "cpu", "cuda"))
+    compute_type: str = _choice("COMPUTE_TYPE", "auto", COMPUTE_TYPES)
+    cpu_threads: int = _whole("CPU_THREADS", 0, 0, 1_024)
+    """0: all cores."""
+    batch_size: int = _whole("BATCH_SIZE", 16, 1, 256)
+    transcription_timeout_s: float = _seconds("TRANSCRIPTION_TIMEOUT", 10.0, 0.5, 300.0)
+    transcription_failure_threshold: int = _whole("TRANSCRIPTION_FAILURE_THRESHOLD", 5, 1, 1_000)
+    gpu_failure_threshold: int = _whole("GPU_FAILURE_THRESHOLD", 3, 1, 1_000)
+
+    log_format: str = _choice("LOG_FORMAT", "auto", ("auto", "console", "json"))
+
+    def __attrs_post_init__(self) -> None:
+        if self.websocket_port == self.monitoring_port != 0:
+            raise _refuse(
+                "MONITORING_PORT", self.monitoring_port, "another port than WEBSOCKET_PORT"
+            )
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the settings from `environ`; a variable that is empty counts as unset.
+
+        Raises SettingsError for the first bad value, and for a variable that promises a
+        protection this version does not have.
+        """
+        for variable in sorted(environ):
+            promises = variable in NOT_ENFORCED or variable.startswith(NOT_ENFORCED_PREFIX)
+            if promises and environ[variable].strip():
+                raise SettingsError(
+                    f"{variable} is set, but this version does not enforce it and would serve "
+                    "everybody: unset it, and keep the port behind your own gateway"
+                )
+        values = {}
+        for attribute in attrs.fields(cls):
+            text = environ.get(attribute.metadata["variable"], "").strip()
+            if text:
+                values[attribute.name] = attribute.metadata["read"](text)
+        return cls(**values)
+
+    def effective(self, environ: Mapping[str, str]) -> list[EffectiveSetting]:
+        """List every value with its source; `environ` is what the settings were read from."""
+        return [
+            EffectiveSetting(
+                variable=attribute.metadata["variable"],
+                value=getattr(self, attribute.name),
+                source=(
+                    "environment"
+                    if environ.get(attribute.metadata["variable"], "").strip()
+                    else "default"
+                ),
+            )
+            for attribute in attrs.fields(type(self))
+        ]

@@ -1,0 +1,132 @@
+"""The HTTP routes, without a socket."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import trio
+from attrs import frozen
+
+from fasttalk_stt import __version__
+from fasttalk_stt.app import create_app, create_monitoring_app
+from fasttalk_stt.connection.transport import Transport
+from fasttalk_stt.guard import GuardStatistics
+from fasttalk_stt.protocol.state import ConnectionState
+from fasttalk_stt.service.connections import ConnectionLike, ConnectionManager
+from fasttalk_stt.service.readiness import Readiness, ReadinessState
+from fasttalk_stt.service.services import Services
+
+
+@frozen
+class Numbers:
+    session_id: str = "session-id-1"
+    total_chunks: int = 45
+    total_processing_time_s: float = 12.5
+    average_latency_s: float = 0.28
+    real_time_factor: float = 0.15
+
+
+class Connection:
+    state = ConnectionState.PROCESSING
+
+    async def run(self) -> None:
+        await trio.sleep_forever()
+
+    def drain(self) -> None:
+        pass
+
+    def statistics(self) -> Numbers:
+        return Numbers()
+
+
+def connect(_transport: Transport) -> ConnectionLike:
+    raise AssertionError("no test here opens a WebSocket")
+
+
+@pytest.fixture
+def services() -> Services:
+    services = Services(
+        connections=ConnectionManager(max_connections=4),
+        readiness=Readiness(),
+        guard=GuardStatistics(),
+        connect=connect,
+        model_name=lambda: "tiny.en",
+    )
+    services.readiness.move(ReadinessState.READY)
+    return services
+
+
+async def test_front_page_is_json_unless_a_browser_asks(services: Services) -> None:
+    client = create_app(services).test_client()
+    plain = await (await client.get("/", headers={"Accept": "*/*"})).get_json()
+    assert (plain["service"], plain["version"]) == ("fasttalk-stt", __version__)
+    assert "/ws/transcribe" in plain["endpoints"]
+    browser = await client.get("/", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert browser.mimetype == "text/html"
+    assert "/ws/transcribe" in await browser.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("create", [create_app, create_monitoring_app])
+async def test_health_tells_capacity(services: Services, create: type) -> None:
+    with services.connections.admit():
+        response = await create(services).test_client().get("/health")
+    assert response.status_code == 200
+    assert await response.get_json() == {
+        "status": "healthy",
+        "reasons": [],
+        "model": {"name": "tiny.en", "state": "ready"},
+        "capacity": {
+            "max_connections": 4,
+            "active_connections": 1,
+            "headroom_streams": 3,
+            "draining": False,
+        },
+    }
+
+
+async def test_draining_is_unhealthy_with_a_reason(services: Services) -> None:
+    services.readiness.move(ReadinessState.DRAINING)
+    client = create_app(services).test_client()
+    response = await client.get("/health")
+    body = await response.get_json()
+    assert response.status_code == 503
+    assert body["reasons"] == ["the server is shutting down"]
+    assert body["capacity"]["draining"] is True
+    assert body["capacity"]["headroom_streams"] == 0
+    assert (await client.get("/health/ready")).status_code == 503
+    assert (await client.get("/health/live")).status_code == 200
+
+
+@pytest.mark.parametrize("create", [create_app, create_monitoring_app])
+async def test_statistics_have_the_documented_shape(services: Services, create: type) -> None:
+    with services.connections.admit() as ticket:
+        ticket.attach(Connection())
+        response = await create(services).test_client().get("/stats")
+    body = await response.get_json()
+    assert body["active_connections"] == body["total_connections"] == 1
+    assert body["connections_by_state"] == {
+        "connecting": 0,
+        "active": 0,
+        "buffering": 0,
+        "processing": 1,
+        "disconnecting": 0,
+        "error": 0,
+    }
+    assert body["processing_stats"] == {
+        "session-id-1": {
+            "total_chunks": 45,
+            "total_processing_time": 12.5,
+            "average_latency": 0.28,
+            "real_time_factor": 0.15,
+        }
+    }
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/x", 404), ("POST", "/", 405)])
+async def test_http_errors_are_json(
+    services: Services, method: str, path: str, status: int
+) -> None:
+    response = await create_app(services).test_client().open(path, method=method)
+    assert response.status_code == status
+    assert json.loads(await response.get_data())["status"] == status

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import pytest
+import trio
+from attrs import define, frozen
+
+from fasttalk_stt.protocol.errors import SERVER_DRAINING, SERVER_FULL, ProtocolError
+from fasttalk_stt.protocol.state import ConnectionState
+from fasttalk_stt.service.connections import ConnectionManager
+
+
+@frozen
+class Numbers:
+    session_id: str
+    total_chunks: int = 3
+    total_processing_time_s: float = 1.0
+    average_latency_s: float = 0.2
+    real_time_factor: float = 0.1
+
+
+@define(eq=False)
+class Connection:
+    state: ConnectionState = ConnectionState.ACTIVE
+    session_id: str | None = None
+    n_drains: int = 0
+
+    async def run(self) -> None:
+        await trio.sleep_forever()
+
+    def drain(self) -> None:
+        self.n_drains += 1
+
+    def statistics(self) -> Numbers | None:
+        return None if self.session_id is None else Numbers(self.session_id)
+
+
+def test_counts_every_connection_in_one_state() -> None:
+    manager = ConnectionManager(max_connections=3)
+    with manager.admit() as first, manager.admit(), manager.admit() as third:
+        first.attach(Connection(ConnectionState.PROCESSING, "a"))
+        third.attach(Connection(ConnectionState.BUFFERING))
+        counts = manager.connections_by_state()
+        assert counts[ConnectionState.PROCESSING] == 1
+        assert counts[ConnectionState.BUFFERING] == 1
+        assert counts[ConnectionState.CONNECTING] == 1
+        assert sum(counts.values()) == manager.active_connections == 3
+        assert [each.session_id for each in manager.statistics()] == ["a"]
+    assert manager.active_connections == 0
+    assert manager.total_connections == 3
+    assert manager.statistics() == []
+
+
+def test_full_server_refuses_and_counts_nothing() -> None:
+    manager = ConnectionManager(max_connections=1)
+    with manager.admit():
+        with pytest.raises(ProtocolError) as caught, manager.admit():
+            pytest.fail("admitted one too many")
+        assert caught.value.kind is SERVER_FULL
+        assert (manager.active_connections, manager.total_connections) == (1, 1)
+    with manager.admit():
+        assert manager.total_connections == 2
+
+
+def test_ticket_is_given_back_after_an_error() -> None:
+    manager = ConnectionManager(max_connections=1)
+    with pytest.raises(RuntimeError), manager.admit():
+        raise RuntimeError
+    assert manager.active_connections == 0
+
+
+async def test_drain_asks_everybody_and_waits_for_the_last(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    manager = ConnectionManager(max_connections=5)
+    connections = [Connection(), Connection()]
+
+    async def hold(connection: Connection, for_s: float) -> None:
+        with manager.admit() as ticket:
+            ticket.attach(connection)
+            await trio.sleep(for_s)
+
+    nursery.start_soon(hold, connections[0], 3)
+    nursery.start_soon(hold, connections[1], 7)
+    await trio.testing.wait_all_tasks_blocked()
+    await manager.drain()
+    assert trio.current_time() == 7
+    assert [each.n_drains for each in connections] == [1, 1]
+    with pytest.raises(ProtocolError) as caught, manager.admit():
+        pytest.fail("admitted while draining")
+    assert caught.value.kind is SERVER_DRAINING
+
+
+async def test_connection_that_was_being_accepted_drains_too() -> None:
+    manager = ConnectionManager(max_connections=5)
+    connection = Connection()
+    with manager.admit() as ticket:
+        with trio.move_on_after(0) as limit:
+            await manager.drain()
+        assert limit.cancelled_caught
+        ticket.attach(connection)
+    assert connection.n_drains == 1
+
+
+async def test_drain_of_an_idle_server_ends_at_once() -> None:
+    with trio.fail_after(1):
+        await ConnectionManager(max_connections=1).drain()
