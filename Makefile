@@ -1,0 +1,60 @@
+# Everything a newcomer types. A virtual environment is made in .venv on the first call and brought
+# up to date whenever pyproject.toml or constraints.txt change; Python 3.11+ and make are enough.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test lint unit abuse integration format clean
+
+help:  ## This list
+	@echo "make TARGET (PYTHON=python3.12 to choose the interpreter)"
+	@sed -n 's/^\([a-z]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r target text; do printf '  %-13s%s\n' "$$target" "$$text"; done
+
+demo: $(INSTALLED)  ## Start a server, speak to it, show the words as they come (about a minute)
+	@$(BIN)/python -m tools.demo
+
+serve: $(INSTALLED)  ## Start a server with the settings of the environment
+	@$(BIN)/fasttalk-stt serve
+
+test: $(INSTALLED)  ## Everything below that checks, in this order (minutes)
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory abuse
+	@$(MAKE) --no-print-directory integration
+	@echo "==> all passed"
+
+lint: $(INSTALLED)  ## Format, lint and types, without changing a file
+	@echo "==> ruff format"
+	@$(BIN)/ruff format --check .
+	@echo "==> ruff check"
+	@$(BIN)/ruff check .
+	@echo "==> mypy"
+	@$(BIN)/mypy
+
+unit: $(INSTALLED)  ## Tests without sockets and without a model (seconds)
+	@echo "==> unit tests"
+	@$(PYTEST) -m "not abuse and not integration"
+
+abuse: $(INSTALLED)  ## Hostile clients against a real server with a scripted engine
+	@echo "==> abuse tests"
+	@$(PYTEST) -m abuse
+
+integration: $(INSTALLED)  ## Real engine, real sockets, real speech (minutes)
+	@echo "==> integration tests"
+	@$(PYTEST) -m integration
+
+format: $(INSTALLED)  ## Format the code and fix what ruff can fix
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean:  ## Remove the virtual environment and everything that was built or cached
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find fasttalk_stt tests tools -name __pycache__ -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) tools/bootstrap.py $(VENV)

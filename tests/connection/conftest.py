@@ -1,0 +1,132 @@
+"""A whole connection in memory: real tasks and channels, a fake engine, the virtual clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+import pytest
+import trio
+
+from fasttalk_stt.connection.connection import Connection
+from fasttalk_stt.connection.memory import MemoryTransport
+from fasttalk_stt.connection.registry import SessionRegistry
+from fasttalk_stt.inference.fake import FakeEngine
+from fasttalk_stt.inference.scheduler import Scheduler
+from fasttalk_stt.settings import Settings
+from tests.support import NOON, LevelDetector
+
+FRAME_SAMPLES = 512
+FRAME_S = FRAME_SAMPLES / 16_000
+
+
+class Peer:
+    """The client's side of one connection; everything it was sent is in `received`."""
+
+    def __init__(self, connection: Connection, transport: MemoryTransport) -> None:
+        self.connection = connection
+        self.transport = transport
+        self.received: list[dict[str, Any]] = []
+        self.reading = True
+        self._news = trio.lowlevel.ParkingLot()
+
+    async def read(self) -> None:
+        while (text := await self.transport.next_message()) is not None:
+            self.received.append(json.loads(text))
+            self._news.unpark_all()
+        self._news.unpark_all()
+
+    async def send(self, type_: str, **fields: object) -> None:
+        await self.transport.feed(json.dumps({"type": type_, **fields}))
+
+    async def start(self, **config: object) -> dict[str, Any]:
+        await self.send("start_session", session_config=config)
+        return await self.wait_for("session_started")
+
+    async def stream(self, samples: npt.NDArray[np.float32], *, pace: float = 1.0) -> None:
+        """Send frames at `pace` times real time; 0 sends as fast as they are taken."""
+        for start in range(0, len(samples), FRAME_SAMPLES):
+            await self.transport.feed(samples[start : start + FRAME_SAMPLES].tobytes())
+            if pace:
+                await trio.sleep(FRAME_S / pace)
+
+    async def wait_for(self, type_: str, *, count: int = 1) -> dict[str, Any]:
+        """Wait until `count` messages of a type have come in all; returns that one."""
+        while len(self.of_type(type_)) < count:
+            await self._news.park()
+        return self.of_type(type_)[count - 1]
+
+    async def end(self) -> dict[str, Any]:
+        count = len(self.of_type("session_ended")) + 1
+        await self.send("end_session")
+        return await self.wait_for("session_ended", count=count)
+
+    def of_type(self, type_: str) -> list[dict[str, Any]]:
+        return [message for message in self.received if message["type"] == type_]
+
+    @property
+    def types(self) -> list[str]:
+        return [message["type"] for message in self.received]
+
+    @property
+    def errors(self) -> list[str]:
+        return [message["error"]["code"] for message in self.of_type("error")]
+
+    @property
+    def text(self) -> str:
+        return " ".join(message["data"]["text"] for message in self.of_type("transcription"))
+
+
+class Server:
+    """A scheduler and the connections that share it."""
+
+    def __init__(self, engine: FakeEngine, nursery: trio.Nursery, settings: Settings) -> None:
+        self.engine = engine
+        self.scheduler = Scheduler(engine, batch_size=4)
+        self.sessions = SessionRegistry()
+        self.settings = settings
+        self.nursery = nursery
+
+    def connect(self) -> Peer:
+        transport = MemoryTransport()
+        connection = Connection(
+            transport,
+            settings=self.settings,
+            scheduler=self.scheduler,
+            sessions=self.sessions,
+            make_detector=LevelDetector,
+            wall_clock=lambda: NOON,
+        )
+        peer = Peer(connection, transport)
+        self.nursery.start_soon(connection.run)
+        self.nursery.start_soon(peer.read)
+        return peer
+
+
+Serving = Callable[..., Any]
+
+
+@pytest.fixture
+def serving() -> Serving:
+    """`async with serving(engine, **settings) as server:`.
+
+    A test must also ask for `autojump_clock` itself: pytest-trio takes the clock from the test's own
+    arguments only.
+    """
+
+    @asynccontextmanager
+    async def serve(engine: FakeEngine | None = None, **changes: object) -> AsyncIterator[Server]:
+        settings = attrs.evolve(Settings(), **changes)
+        with trio.fail_after(3600):
+            async with trio.open_nursery() as nursery:
+                server = Server(engine or FakeEngine(), nursery, settings)
+                await nursery.start(server.scheduler.run)
+                yield server
+                nursery.cancel_scope.cancel()
+
+    return serve
