@@ -16,6 +16,7 @@ from fasttalk_stt.conversation.effects import Effect
 from fasttalk_stt.conversation.segments import Draft, Entry, Failure, Heard, HeardWord, Speech
 from fasttalk_stt.inference.engine import SAMPLE_RATE_HZ, DecodeRequest, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, GpuError, GpuMemoryExhaustedError
+from fasttalk_stt.inference.quality import speech_words
 from fasttalk_stt.inference.scheduler import Priority, Scheduler
 from fasttalk_stt.protocol.errors import (
     GPU_ERROR,
@@ -166,7 +167,7 @@ class Transcriber:
 
 
 def _heard(hypothesis: Hypothesis, start: int) -> Heard:
-    """An engine's answer on the session's pipeline clock."""
+    """An engine's answer on the session's pipeline clock; what it made up on noise is left out."""
     return Heard(
         words=tuple(
             HeardWord(
@@ -175,7 +176,7 @@ def _heard(hypothesis: Hypothesis, start: int) -> Heard:
                 end=start + round(word.end_s * SAMPLE_RATE_HZ),
                 confidence=word.confidence,
             )
-            for word in hypothesis.words
+            for word in speech_words(hypothesis)
         ),
         language=hypothesis.language,
         language_confidence=round(hypothesis.language_confidence, 3),

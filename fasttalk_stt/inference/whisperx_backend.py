@@ -19,11 +19,13 @@ from attrs import evolve, frozen
 
 from fasttalk_stt.inference.decoding import (
     FALLBACK_TEMPERATURES,
+    FULL_CONTEXT_FRAMES,
     MAX_TOKENS,
     DecodingOptions,
     Draft,
     Prompt,
     best_draft,
+    context_frames,
     make_draft,
     make_prompt,
     pad_features,
@@ -171,7 +173,7 @@ class WhisperXBackend:
     def _decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
         begun = time.perf_counter()
         features = [self._features(request) for request in requests]
-        encoded = self._whisper.encode(np.stack([pad_features(item) for item in features]))
+        encoded = self._encode(features, context_frames(max(f.shape[1] for f in features)))
         languages = self._languages(requests, encoded)
         prompts = [
             make_prompt(
@@ -193,7 +195,7 @@ class WhisperXBackend:
             if draft.is_doubtful:
                 begun = time.perf_counter()
                 drafts[index] = self._decode_again(
-                    _take(encoded, [index]), languages[index], prompts[index], limits[index], draft
+                    features[index], languages[index], prompts[index], limits[index], draft
                 )
                 own_s[index] = time.perf_counter() - begun
         begun = time.perf_counter()
@@ -291,17 +293,30 @@ class WhisperXBackend:
         ]
 
     def _decode_again(
-        self, encoded: Foreign, language: _Language, prompt: Prompt, limit: int, first: Draft
+        self,
+        features: npt.NDArray[np.float32],
+        language: _Language,
+        prompt: Prompt,
+        limit: int,
+        first: Draft,
     ) -> Draft:
-        """Try a doubtful request alone at rising temperatures, until an answer is convincing."""
+        """Try a doubtful request alone: with the full context, then at rising temperatures."""
+        encoded = self._encode([features], FULL_CONTEXT_FRAMES)
         drafts = [first]
-        for temperature in FALLBACK_TEMPERATURES:
+        for temperature in (0.0, *FALLBACK_TEMPERATURES):
             options = evolve(self._options, temperature=temperature)
             [draft] = self._draft(encoded, [language], [prompt], [limit], options)
             drafts.append(draft)
             if not draft.is_doubtful:
                 return draft
         return best_draft(drafts)
+
+    def _encode(
+        self, features: Sequence[npt.NDArray[np.float32]], n_context_frames: int
+    ) -> Foreign:
+        return self._whisper.encode(
+            np.stack([pad_features(item, n_context_frames) for item in features])
+        )
 
     def _align_all(
         self,

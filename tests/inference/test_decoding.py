@@ -11,6 +11,7 @@ from fasttalk_stt.inference.decoding import (
     DecodingOptions,
     Draft,
     best_draft,
+    context_frames,
     make_draft,
     make_prompt,
     pad_features,
@@ -125,7 +126,16 @@ def test_options() -> None:
 @pytest.mark.parametrize("n_frames", [1, 200, FULL_CONTEXT_FRAMES, FULL_CONTEXT_FRAMES + 1])
 def test_features_are_padded_to_the_context(n_frames: int) -> None:
     features = np.ones((80, n_frames), dtype=np.float32)
-    padded = pad_features(features)
+    padded = pad_features(features, FULL_CONTEXT_FRAMES)
     assert padded.shape == (80, FULL_CONTEXT_FRAMES)
     assert padded.dtype == np.float32
     assert padded.sum() == 80 * min(n_frames, FULL_CONTEXT_FRAMES)
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "context"), [(0, 800), (1, 900), (200, 1000), (2150, 3000), (3000, 3000)]
+)
+def test_the_encoder_sees_the_speech_and_eight_seconds_of_silence(
+    n_frames: int, context: int
+) -> None:
+    assert context_frames(n_frames) == context
