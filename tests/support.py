@@ -42,9 +42,9 @@ class LevelDetector:
 def sound(
     seconds: float, amplitude: float = LOUD, rate_hz: int = 16_000
 ) -> npt.NDArray[np.float32]:
-    """Alternating +-amplitude: loud to both fakes, at any length."""
-    signs = np.resize(np.array([1.0, -1.0], dtype=np.float32), round(seconds * rate_hz))
-    return signs * np.float32(amplitude)
+    """A tone of 440 Hz: loud to both fakes, at any rate."""
+    phase = 2 * np.pi * 440 * np.arange(round(seconds * rate_hz)) / rate_hz
+    return (amplitude * np.sin(phase)).astype(np.float32)
 
 
 def silence(seconds: float, rate_hz: int = 16_000) -> npt.NDArray[np.float32]:

@@ -163,9 +163,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     # The same file may be named twice; each playing of it is an item of its own.
     items = [evolve(item, turn=turn) for turn, item in enumerate(items)]
     plan = _plan(args, parser)
+    outcomes: list[Outcome] | None = None
     try:
         outcomes = trio.run(lambda: replay(items, plan, clients=args.clients))
-    except KeyboardInterrupt:
+    except* KeyboardInterrupt:
+        pass  # Trio may wrap it in a group, where it arrived inside a nursery
+    if outcomes is None:
         return 130
     print(table(outcomes))
     if args.json:

@@ -215,9 +215,9 @@ class Connection:
             "The server is shutting down. Last results follow; connect to another server.",
         )
         await self._outbox.send(Saying(error_message(draining)))
-        live = self._listener.live
+        self._listener.drain()
+        live = self._listener.latest
         if live is not None:
-            self._listener.drain()
             patience_s = max(self._settings.drain_timeout_s - DRAIN_RESERVE_S, 0.0)
             with trio.move_on_after(patience_s):
                 await live.ended.wait()

@@ -273,7 +273,8 @@ class Receiver:
         if error.kind.fault is not Fault.CLIENT:
             return
         self._errors += 1
-        _log.info("client error", code=error.kind.code, errors=self._errors)
+        # Below the usual log level: a client can make thousands of them.
+        _log.debug("client error", code=error.kind.code, errors=self._errors)
         if self._errors < self._settings.max_session_errors:
             return
         self._deaf = True

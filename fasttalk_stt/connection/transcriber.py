@@ -27,10 +27,10 @@ from fasttalk_stt.protocol.errors import (
     ProtocolError,
 )
 
-MAX_SEGMENTS_IN_FLIGHT = 4
+MAX_SEGMENTS_IN_FLIGHT = 2
 """Closed segments of one connection at the engine. More wait unheard, as audio, so that a replay
-far ahead of the engine closes no segment whose waiting time would then run out. A speaker closes at
-most one segment every 100 ms of silence; four only pile up where the engine lags by utterances."""
+far ahead of the engine closes no segment whose waiting time would then run out. Two, so that the
+engine need not wait for the listener between them."""
 
 _log = structlog.get_logger(__name__)
 

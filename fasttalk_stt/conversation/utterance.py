@@ -45,8 +45,8 @@ class OpenUtterance:
     ) -> bool:
         """Whether `samples` of audio up to a cut deserve a request.
 
-        Audio too short for any word never does. Short audio does not, unless the client asked (a flush, the end) or enough of it is speech;
-        nor does audio in which a detector heard no voice at all.
+        Audio too short for any word never does, nor does audio in which a detector heard no voice.
+        Short audio does not, unless the client asked (a flush, the end) or enough of it is speech.
         """
         if samples < SHORTEST_SEGMENT_SAMPLES or (has_detector and not self.voiced_samples):
             return False

@@ -210,9 +210,7 @@ def context_frames(n_frames: int) -> int:
     return min(math.ceil((n_frames + CONTEXT_MARGIN_FRAMES) / 100) * 100, FULL_CONTEXT_FRAMES)
 
 
-def pad_features(
-    features: npt.NDArray[np.float32], context_frames: int
-) -> npt.NDArray[np.float32]:
+def pad_features(features: npt.NDArray[np.float32], context_frames: int) -> npt.NDArray[np.float32]:
     """Pad or cut float32[n_mels, n_frames] to the context the encoder is given.
 
     Zeros, as faster-whisper pads; 3000 frames are what Whisper was trained on.

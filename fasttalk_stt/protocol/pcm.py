@@ -43,8 +43,9 @@ class PcmDecoder:
     def decode(self, frame: bytes) -> npt.NDArray[np.float32]:
         """Decode one frame to float32[n_samples], mono, clipped to -1..1.
 
-        Raises `unsupported_audio_format` where the first frame begins like a file, and `audio_processing_error` where the length is no whole number of samples, the frame is
-        longer than MAX_FRAME_S, or a value is NaN or infinite.
+        Raises `unsupported_audio_format` where the first frame begins like a file, and
+        `audio_processing_error` where the length is no whole number of samples, the frame is longer
+        than MAX_FRAME_S, or a value is NaN or infinite.
         """
         size = self._dtype.itemsize
         if self._at_start:

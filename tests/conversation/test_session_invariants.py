@@ -180,7 +180,7 @@ def check_partials(driver: Driver) -> None:
             stable[data.utterance] = data.stable_text
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(CONFIGS, st.lists(STEPS, max_size=25))
 def test_promises_hold_under_any_interleaving(
     config: dict[str, object], steps: list[tuple[str, object]]

@@ -6,6 +6,8 @@ import pytest
 
 from fasttalk_stt.listening import ListenError, bind_port
 
+pytestmark = pytest.mark.abuse
+
 
 def test_port_zero_is_chosen_by_the_system() -> None:
     with bind_port("127.0.0.1", 0, variable="WEBSOCKET_PORT") as listening:

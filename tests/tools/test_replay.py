@@ -15,6 +15,8 @@ from trio_websocket import ConnectionClosed, serve_websocket
 
 from tools.replay import main
 
+pytestmark = pytest.mark.abuse
+
 
 @asynccontextmanager
 async def listening(handler) -> AsyncIterator[str]:

@@ -1,0 +1,124 @@
+"""The segmenter's cuts: where they lie, what they hold, and what becomes of short audio."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fasttalk_stt.conversation.segments import NOTHING_HEARD, Draft
+from tests.conversation.driver import Driver, words_in
+from tests.support import silence, sound
+
+MS = 16
+
+
+def test_an_utterance_has_its_pre_roll_and_its_last_consonant() -> None:
+    driver = Driver()
+    driver.hear(np.concatenate((silence(2.0), sound(1.0), silence(1.0))))
+    (entry,) = driver.wanted
+    segment = entry.segment
+    assert (segment.start, segment.end) == ((2_000 - 300) * MS, (3_000 + 300) * MS)
+    assert (segment.speech_start, segment.speech_end) == (2_000 * MS, 3_000 * MS)
+    assert segment.speech is not None
+    assert len(segment.speech.samples) == segment.end - segment.start
+    assert segment.speech.context_text == ""
+    assert segment.ends_utterance
+
+
+def test_a_shared_pre_roll_belongs_to_the_earlier_utterance() -> None:
+    driver = Driver(endpoint_silence_ms=200)
+    driver.hear(np.concatenate((sound(0.6), silence(0.3), sound(0.6), silence(0.6))))
+    first, second = (entry.segment for entry in driver.wanted)
+    assert second.start == first.end == (600 + 200) * MS
+
+
+@pytest.mark.parametrize(("speech_s", "n_requests"), [(0.06, 0), (0.08, 0), (0.12, 1), (0.3, 1)])
+def test_a_click_opens_nothing_and_a_short_yes_is_heard(speech_s: float, n_requests: int) -> None:
+    driver = Driver()
+    driver.hear(np.concatenate((silence(1.0), sound(speech_s), silence(1.5))))
+    assert len(driver.wanted) == n_requests
+
+
+def test_speech_not_yet_confirmed_is_not_lost_at_the_end() -> None:
+    driver = Driver()
+    driver.hear(np.concatenate((silence(1.0), sound(0.08))))
+    driver.end()
+    (final,) = driver.finals
+    assert final.data.metadata.reason == "session_end"
+
+
+def test_max_silence_ends_what_waits_for_a_longer_endpoint() -> None:
+    driver = Driver(endpoint_silence_ms=5_000)
+    driver.hear(np.concatenate((sound(1.0), silence(2.5))))
+    (entry,) = driver.wanted
+    assert entry.segment.reason == "max_silence"
+
+
+def test_committed_words_go_on_as_context() -> None:
+    driver = Driver()
+    driver.hear(sound(2.1))
+    driver.look()
+    driver.send_ready()
+    (final,) = driver.finals
+    assert final.data.metadata.reason == "buffer_full"
+    driver.hear(np.concatenate((sound(1.0), silence(0.8))))
+    (entry,) = driver.wanted
+    segment = entry.segment
+    assert segment.speech is not None
+    assert segment.speech.context_text.split() == final.data.text.split()
+    assert segment.speech.start == 0 < segment.start
+    assert len(segment.speech.samples) == segment.end
+
+
+def test_the_window_of_a_request_never_exceeds_the_models() -> None:
+    driver = Driver(buffer_duration=20)
+    longest = 0
+    for _ in range(60):
+        driver.hear(sound(1.0))
+        while driver.drafts:
+            longest = max(longest, len(driver.drafts[0].speech.samples))
+            driver.look()
+    driver.end()
+    assert 20_000 * MS < longest <= 28_000 * MS
+
+
+def test_the_listener_is_held_when_a_draft_does_not_come_back() -> None:
+    driver = Driver()
+    driver.hear(sound(23.0))
+    assert not driver.session.waits_for_draft
+    driver.hear(sound(1.5))
+    assert driver.session.waits_for_draft
+    driver.look()
+    assert not driver.session.waits_for_draft
+
+
+def test_noise_that_holds_the_detector_open_is_let_go() -> None:
+    driver = Driver()
+    for _ in range(15):
+        driver.hear(sound(1.0))
+        while driver.drafts:
+            driver.look(NOTHING_HEARD)
+    driver.send_ready()
+    assert driver.finals == []
+    assert driver.session.pending_s < 6.0
+
+
+def test_a_stale_draft_changes_nothing() -> None:
+    driver = Driver()
+    driver.hear(sound(2.1))
+    stale: Draft = driver.drafts[0]
+    driver.do(driver.session.flush(driver.now_s))
+    assert driver.session.is_stale(stale)
+    driver.look(words_in(stale.start, stale.edge))
+    assert driver.finals == []
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 44_100, 48_000])
+def test_a_flush_reaches_to_the_last_sample_at_any_rate(rate_hz: int) -> None:
+    driver = Driver(sample_rate=rate_hz)
+    driver.hear(sound(1.0, rate_hz=rate_hz))
+    driver.do(driver.session.flush(driver.now_s))
+    (entry,) = driver.wanted
+    assert entry.segment.end == 16_000
+    assert entry.segment.speech is not None
+    assert len(entry.segment.speech.samples) == 16_000

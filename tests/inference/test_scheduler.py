@@ -1,0 +1,131 @@
+"""The scheduler: urgency, batches, cancels, and whom a failure hurts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import trio
+from trio.testing import MockClock
+
+from fasttalk_stt.inference.engine import DecodedWord, DecodeRequest
+from fasttalk_stt.inference.errors import EngineError, GpuError
+from fasttalk_stt.inference.fake import FakeEngine
+from fasttalk_stt.inference.scheduler import Priority, Scheduler
+
+
+def request(name: str) -> DecodeRequest:
+    return DecodeRequest(samples=np.zeros(1_600, dtype=np.float32), vocabulary=(name,))
+
+
+def names(batch: Sequence[DecodeRequest]) -> list[str]:
+    return [item.vocabulary[0] for item in batch]
+
+
+def echo(item: DecodeRequest) -> list[DecodedWord]:
+    return [DecodedWord(item.vocabulary[0], 0.0, 0.1, 1.0)]
+
+
+class Asking:
+    """Asks for several requests at once and keeps what became of each."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.answers: dict[str, str | type[Exception]] = {}
+
+    async def ask(self, name: str, priority: Priority = Priority.FINAL) -> None:
+        try:
+            hypothesis = await self.scheduler.decode(request(name), priority=priority)
+        except EngineError as error:
+            self.answers[name] = type(error)
+        else:
+            self.answers[name] = hypothesis.text
+
+
+async def test_finals_go_before_drafts_and_what_waits_goes_together(
+    autojump_clock: MockClock,
+) -> None:
+    engine = FakeEngine(echo, cost_s=lambda _: 1.0)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=2))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        async with trio.open_nursery() as asked:
+            asked.start_soon(asking.ask, "first")
+            await trio.sleep(0.1)
+            for name in ("draft a", "draft b"):
+                asked.start_soon(asking.ask, name, Priority.DRAFT)
+            await trio.sleep(0.1)
+            for name in ("b", "c", "d"):
+                asked.start_soon(asking.ask, name)
+                await trio.sleep(0.1)
+            assert scheduler.statistics().waiting == 5
+            assert scheduler.statistics().running == 1
+        nursery.cancel_scope.cancel()
+    batches = [names(batch) for batch in engine.batches]
+    assert batches == [["first"], ["b", "c"], ["d"], ["draft a", "draft b"]]
+    assert asking.answers == {name: name for batch in batches for name in batch}
+    assert scheduler.statistics().decoded == 6
+
+
+async def test_a_wait_that_is_left_costs_nothing_if_it_was_not_begun(
+    autojump_clock: MockClock,
+) -> None:
+    engine = FakeEngine(echo, cost_s=lambda _: 1.0)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=4))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        nursery.start_soon(asking.ask, "running")
+        await trio.sleep(0.1)
+        before = trio.current_time()
+        with trio.move_on_after(0.2):
+            await asking.ask("left")
+        assert trio.current_time() - before < 0.3
+        await trio.sleep(5)
+        nursery.cancel_scope.cancel()
+    assert [names(batch) for batch in engine.batches] == [["running"]]
+    assert scheduler.statistics().abandoned == 1
+    assert scheduler.statistics().waiting == 0
+
+
+async def test_leaving_a_running_request_does_not_wait_and_drops_the_result(
+    autojump_clock: MockClock,
+) -> None:
+    engine = FakeEngine(echo, cost_s=lambda _: 10.0)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=4))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        before = trio.current_time()
+        with trio.move_on_after(1.0):
+            await asking.ask("left")
+        assert trio.current_time() - before < 1.1
+        await asking.ask("next")
+        nursery.cancel_scope.cancel()
+    assert asking.answers == {"next": "next"}
+
+
+@pytest.mark.parametrize(
+    ("raised", "seen"), [(GpuError("x"), GpuError), (ZeroDivisionError("x"), EngineError)]
+)
+async def test_only_the_culprit_of_a_failed_batch_suffers(
+    autojump_clock: MockClock, raised: Exception, seen: type[Exception]
+) -> None:
+    def cost_s(batch: Sequence[DecodeRequest]) -> float:
+        if "culprit" in names(batch):
+            raise raised
+        return 1.0
+
+    engine = FakeEngine(echo, cost_s=cost_s)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=4))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        async with trio.open_nursery() as asked:
+            asked.start_soon(asking.ask, "first")
+            await trio.sleep(0.1)
+            for name in ("a", "culprit", "b"):
+                asked.start_soon(asking.ask, name)
+        await asking.ask("afterwards")
+        nursery.cancel_scope.cancel()
+    assert asking.answers == {
+        "first": "first", "a": "a", "culprit": seen, "b": "b", "afterwards": "afterwards",
+    }  # fmt: skip
