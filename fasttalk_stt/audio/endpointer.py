@@ -77,6 +77,11 @@ class Endpointer:
         return self._speech_end
 
     @property
+    def voiced_frames(self) -> list[int]:
+        """The starts of the voiced frames in the onset window."""
+        return [frame.start for frame in self._window if frame.voiced]
+
+    @property
     def candidate_onset(self) -> int | None:
         """Where an onset would lie that is not yet confirmed; None where nothing is voiced."""
         if self._speaking:

@@ -162,6 +162,7 @@ class Transcriber:
             language=session.language,
             vocabulary=session.config.vocabulary,
             prefix_text=speech.context_text,
+            prefix_s=speech.context_samples / SAMPLE_RATE_HZ,
         )
         return _heard(await self._scheduler.decode(request, priority=priority), speech.start)
 

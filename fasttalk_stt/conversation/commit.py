@@ -1,12 +1,13 @@
 """How many words of a draft may be committed while the speaker goes on.
 
 The words near the edge of the audio are the ones the engine may still revise, and the last may be
-cut in two by the edge. So words are committed that end well before it.
+cut in two by the edge. So words are committed that end well before it and that two drafts agree on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.conversation.segments import Heard, HeardWord
@@ -18,16 +19,32 @@ FORCED_AFTER_SAMPLES = pipeline_samples(10.0)
 """Audio that waited this long is committed up to the last word boundary there is."""
 
 
-def committable(words: Sequence[HeardWord], *, start: int, edge: int) -> int:
+def committable(
+    words: Sequence[HeardWord], earlier: Sequence[HeardWord], *, start: int, edge: int
+) -> int:
     """How many of a draft's words to commit; `start` is where its uncommitted audio begins.
 
-    Where the margin admits none and the audio waited too long, all but the last word go, since the
-    edge may cut that one.
+    Those that end well before the edge and that the draft before (`earlier`) found too: a word that
+    more audio did not change is not likely to be changed by still more (LocalAgreement-2, Macháček et
+    al. 2023, arXiv:2307.14743). Audio that waited too long is committed without that agreement, and
+    where the margin admits nothing, all but the last word, which the edge may cut.
     """
-    n_words = sum(1 for word in words if word.end <= edge - COMMIT_MARGIN_SAMPLES)
-    if n_words == 0 and edge - start >= FORCED_AFTER_SAMPLES:
-        return max(len(words) - 1, 0)
-    return n_words
+    settled = sum(1 for word in words if word.end <= edge - COMMIT_MARGIN_SAMPLES)
+    if edge - start < FORCED_AFTER_SAMPLES:
+        return min(settled, _agreed(words, earlier))
+    return settled or max(len(words) - 1, 0)
+
+
+def _agreed(words: Sequence[HeardWord], earlier: Sequence[HeardWord]) -> int:
+    pairs = takewhile(
+        lambda pair: _plain(pair[0]) == _plain(pair[1]), zip(words, earlier, strict=False)
+    )
+    return sum(1 for _ in pairs)
+
+
+def _plain(word: HeardWord) -> str:
+    """A word as it is compared: more audio changes its case and punctuation readily."""
+    return word.text.strip(" .,!?;:\"'-").casefold()
 
 
 def cut_after(words: Sequence[HeardWord], n_words: int, *, edge: int) -> int:

@@ -27,11 +27,12 @@ from fasttalk_stt.conversation.commit import (
     cut_after,
 )
 from fasttalk_stt.conversation.context import Context
+from fasttalk_stt.conversation.recent import CONTEXT_SAMPLES, RecentWords
 from fasttalk_stt.conversation.segments import Draft, Heard, Segment, Speech
 from fasttalk_stt.conversation.utterance import (
-    CONTEXT_SAMPLES,
     SHORTEST_SEGMENT_SAMPLES,
     OpenUtterance,
+    request_audio,
 )
 from fasttalk_stt.protocol.config import SessionConfig
 from fasttalk_stt.protocol.server_messages import SegmentReason
@@ -43,7 +44,9 @@ POST_ROLL_SAMPLES = pipeline_samples(0.3)
 CANDIDATE_SPEECH_SAMPLES = pipeline_samples(0.06)
 """Unconfirmed speech that a flush or the session's end transcribes rather than drops."""
 
-DRAFT_GROWTH_SAMPLES = pipeline_samples(0.5)
+PAUSE_SAMPLES = pipeline_samples(0.1)
+"""Silence in which no draft is begun."""
+DRAFT_GROWTH_SAMPLES = pipeline_samples(0.8)
 """New audio that makes another look at the open utterance worthwhile."""
 LONGEST_OPEN_SAMPLES = pipeline_samples(26.0)
 """Open audio is cut here whatever the drafts say; a frame of 1 s more still fits the window."""
@@ -97,6 +100,7 @@ class Segmenter:
         self._buffer = SampleBuffer()
         self._detector = detector
         self._endpointer = Endpointer(self._endpointer_settings())
+        self._recent = RecentWords()
         self._open: OpenUtterance | None = None
         self._utterances = 0
         self._cursor = 0
@@ -153,7 +157,7 @@ class Segmenter:
         else:
             self._heard_to = self._buffer.end
             if self._open is None and self._heard_to > self._cursor:
-                self._begin(self._cursor, voiced_samples=0)
+                self._begin(self._cursor, [])
         events.extend(self._release_silence())
         events.extend(self._look_again())
         self._forget()
@@ -207,6 +211,10 @@ class Segmenter:
         self._endpointer.reset()
         return start, self._cursor
 
+    def remember(self, segment: Segment, heard: Heard) -> None:
+        """A segment's words are known: they serve later requests as context."""
+        self._recent.add(segment.start, segment.end, heard.words)
+
     def commit(self, draft: Draft, heard: Heard | None) -> Committed | None:
         """Take a draft's outcome (None: it failed); returns what it commits, if anything."""
         utterance = self._open
@@ -219,16 +227,20 @@ class Segmenter:
         if not heard.words and self._may_drop(waited):
             n_words, end = 0, draft.edge - COMMIT_MARGIN_SAMPLES
         else:
-            n_words = committable(heard.words, start=self._cursor, edge=draft.edge)
+            n_words = committable(
+                heard.words, utterance.draft_words, start=self._cursor, edge=draft.edge
+            )
+            utterance.draft_words = heard.words[n_words:]
             if not n_words:
                 return None
             end = cut_after(heard.words, n_words, edge=draft.edge)
         if end - self._cursor < SHORTEST_SEGMENT_SAMPLES:
+            utterance.draft_words = heard.words
             return None
         words = heard.words[:n_words]
         segment = self._segment(end, "buffer_full", ends_utterance=False, speech=None)
+        self._recent.add(segment.start, segment.end, words)
         self._advance(end)
-        utterance.committed_words.extend(words)
         return Committed(
             segment=segment,
             heard=Heard(words, heard.language, heard.language_confidence, heard.compute_ms),
@@ -247,24 +259,23 @@ class Segmenter:
         if isinstance(event, SpeechStarted):
             onset = max(event.onset, self._cursor)
             silence = self._silence_to(max(onset - PRE_ROLL_SAMPLES, self._cursor))
-            voiced = int(event.confidence * (event.detected_at - onset))
-            self._begin(onset, voiced_samples=voiced)
+            self._begin(onset, self._endpointer.voiced_frames)
             return [*silence, Onset(self._utterances, event)]
         if self._open is not None and frame.voiced:
-            self._open.voiced_samples += frame.end - frame.start
+            self._open.voiced_frames.append(frame.start)
         if isinstance(event, SpeechEnded):
             end = min(event.decided_at, event.speech_end + POST_ROLL_SAMPLES)
             return [self._cut(max(end, self._cursor), event.reason, ends_utterance=True)]
         return []
 
-    def _begin(self, speech_start: int, *, voiced_samples: int) -> None:
+    def _begin(self, speech_start: int, voiced_frames: list[int]) -> None:
         self._utterances += 1
         self._open = OpenUtterance(
             number=self._utterances,
             audio_start=self._cursor,
             speech_start=speech_start,
-            voiced_samples=voiced_samples,
             draft_edge=self._cursor,
+            voiced_frames=voiced_frames,
         )
 
     def _has_speech(self) -> bool:
@@ -278,7 +289,7 @@ class Segmenter:
             return []
         onset = max(candidate, self._cursor)
         silence = self._silence_to(max(onset - PRE_ROLL_SAMPLES, self._cursor))
-        self._begin(onset, voiced_samples=self._endpointer.candidate_voiced_samples)
+        self._begin(onset, self._endpointer.voiced_frames)
         self._endpointer.open(self._heard_to)
         return silence
 
@@ -319,15 +330,15 @@ class Segmenter:
             has_detector=self._config.enable_vad,
             min_audio_samples=self._limits.min_audio_samples,
         )
-        speech = utterance.window(self._buffer, self._cursor, end, tail) if worth else None
+        speech = (
+            request_audio(self._buffer, self._recent, self._cursor, end, tail) if worth else None
+        )
         segment = self._segment(
             end, reason, ends_utterance=ends_utterance, speech=speech, cut_by_drain=cut_by_drain
         )
         self._advance(end)
         utterance.draft_outstanding = False
-        utterance.voiced_samples = 0
-        # What was cut off without its words known can serve no later request as context.
-        utterance.committed_words.clear()
+        utterance.draft_words = ()
         if ends_utterance:
             self._open = None
         return segment
@@ -370,11 +381,13 @@ class Segmenter:
         self._generation += 1
         if self._open is not None:
             self._open.draft_edge = max(cursor, self._heard_to)
+            self._open.forget_before(cursor)
 
     def _silence_to(self, position: int) -> list[SegmenterEvent]:
         if position <= self._cursor:
             return []
         start, self._cursor = self._cursor, position
+        self._recent.add(start, position, ())
         return [Silence(start, position)]
 
     def _release_silence(self) -> list[SegmenterEvent]:
@@ -396,7 +409,7 @@ class Segmenter:
             return []
         full = open_samples >= pipeline_samples(self._config.buffer_duration)
         grown = self._heard_to - utterance.draft_edge >= DRAFT_GROWTH_SAMPLES
-        if not grown or not (full or self._config.interim_results):
+        if not grown or not (full or self._config.interim_results) or self._in_pause():
             return []
         utterance.draft_outstanding = True
         utterance.draft_edge = self._heard_to
@@ -406,12 +419,14 @@ class Segmenter:
                 generation=self._generation,
                 start=self._cursor,
                 edge=self._heard_to,
-                speech=utterance.window(self._buffer, self._cursor, self._heard_to),
+                speech=request_audio(self._buffer, self._recent, self._cursor, self._heard_to),
             )
         ]
 
+    def _in_pause(self) -> bool:
+        """Whether the endpoint may be near: a draft begun now would only delay its segment."""
+        silence = self._heard_to - self._endpointer.speech_end
+        return self._config.enable_vad and silence >= PAUSE_SAMPLES
+
     def _forget(self) -> None:
-        keep = self._cursor - PRE_ROLL_SAMPLES
-        if self._open is not None and self._open.committed_words:
-            keep = self._cursor - CONTEXT_SAMPLES
-        self._buffer.forget_before(keep)
+        self._buffer.forget_before(self._cursor - CONTEXT_SAMPLES)

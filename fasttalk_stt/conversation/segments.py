@@ -64,11 +64,12 @@ NOTHING_HEARD = Heard(words=())
 class Speech:
     """The audio of a request: float32[n_samples] from `start` on.
 
-    Of these, what lies before the segment or draft is context, and `context_text` is its text.
+    Of these, the first `context_samples` were published before; `context_text` is their text.
     """
 
     start: int
     samples: npt.NDArray[np.float32] = field(repr=False)
+    context_samples: int = 0
     context_text: str = ""
 
 

@@ -287,6 +287,7 @@ class Session:
                 outcome, entry.end = whole_words(
                     outcome, start=entry.segment.start, edge=entry.segment.end
                 )
+            self._segmenter.remember(entry.segment, outcome)
         self._queue.resolve(entry, outcome, ready_at_s=now_s)
         return [Ready()]
 
@@ -335,6 +336,7 @@ class Session:
                     entry = self._entry(event, now_s)
                     self._queue.add(entry)
                     if event.speech is None:
+                        self._segmenter.remember(event, NOTHING_HEARD)
                         self._queue.resolve(entry, NOTHING_HEARD, ready_at_s=now_s)
                         effects.append(Ready())
                     else:

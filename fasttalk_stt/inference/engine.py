@@ -24,18 +24,24 @@ class DecodeRequest:
 
     `samples` is float32[n_samples], mono, -1..1, at 16 kHz, at most 30 s. `language` is an
     ISO 639-1 code, or None to detect it. `prefix_text` is what was already committed from the
-    beginning of these samples: the decoder goes on after it and never returns it again.
-    `vocabulary` holds names and terms to favour.
+    beginning of these samples, `prefix_s` how many seconds of them it covers: the decoder goes on
+    after it and never returns it again. `vocabulary` holds names and terms to favour.
     """
 
     samples: npt.NDArray[np.float32] = field(eq=False, repr=False)
     language: str | None = None
     vocabulary: tuple[str, ...] = ()
     prefix_text: str = ""
+    prefix_s: float = 0.0
 
     @property
     def duration_s(self) -> float:
         return len(self.samples) / SAMPLE_RATE_HZ
+
+    @property
+    def new_s(self) -> float:
+        """How many seconds are to be decoded behind the prefix."""
+        return max(self.duration_s - self.prefix_s, 0.0)
 
 
 @frozen

@@ -185,7 +185,7 @@ class WhisperXBackend:
             for request, language in zip(requests, languages, strict=True)
         ]
         limits = [
-            token_limit(request.duration_s, language.code)
+            token_limit(request.new_s, language.code)
             for request, language in zip(requests, languages, strict=True)
         ]
         drafts = self._draft_all(encoded, languages, prompts, limits)

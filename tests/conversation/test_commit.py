@@ -34,7 +34,34 @@ def words(*ends_ms: int) -> list[HeardWord]:
 def test_words_are_committed_that_end_half_a_second_before_the_edge(
     ends_ms: tuple[int, ...], edge_ms: int, expected: int
 ) -> None:
-    assert committable(words(*ends_ms), start=0, edge=edge_ms * MS) == expected
+    heard = words(*ends_ms)
+    assert committable(heard, heard, start=0, edge=edge_ms * MS) == expected
+
+
+def said(text: str) -> list[HeardWord]:
+    return [
+        HeardWord(f" {word}", i * 4_000, (i + 1) * 4_000, 0.9)
+        for i, word in enumerate(text.split())
+    ]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "expected"),
+    [
+        ("", 0),
+        ("I heard a", 3),
+        ("i, Heard. a", 3),
+        ("I hurt a beep", 1),
+        ("I heard a beep today and yesterday", 6),
+    ],
+)
+def test_only_words_that_two_drafts_agree_on_are_committed(earlier: str, expected: int) -> None:
+    now = said("I heard a beep today and then")
+    assert committable(now, said(earlier), start=0, edge=7 * 4_000 + 4_000) == expected
+
+
+def test_audio_that_waited_too_long_needs_no_agreement() -> None:
+    assert committable(said("I heard a beep"), [], start=0, edge=160_000) == 4
 
 
 def test_the_cut_lies_between_two_words() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fasttalk_stt.conversation.segments import NOTHING_HEARD, Draft
-from tests.conversation.driver import Driver, words_in
+from tests.conversation.driver import FAILURE, Driver, words_in
 from tests.support import silence, sound
 
 MS = 16
@@ -58,6 +58,9 @@ def test_committed_words_go_on_as_context() -> None:
     driver = Driver()
     driver.hear(sound(2.1))
     driver.look()
+    assert driver.finals == []  # one draft has nobody to agree with
+    driver.hear(sound(1.0))
+    driver.look()
     driver.send_ready()
     (final,) = driver.finals
     assert final.data.metadata.reason == "buffer_full"
@@ -66,8 +69,38 @@ def test_committed_words_go_on_as_context() -> None:
     segment = entry.segment
     assert segment.speech is not None
     assert segment.speech.context_text.split() == final.data.text.split()
-    assert segment.speech.start == 0 < segment.start
+    assert segment.speech.start == 0
+    assert segment.speech.context_samples == segment.start > 0
     assert len(segment.speech.samples) == segment.end
+
+
+def test_the_utterance_before_is_context_once_its_words_are_known() -> None:
+    driver = Driver()
+    utterance = np.concatenate((sound(1.0), silence(0.8)))
+    driver.hear(utterance)
+    driver.hear(utterance)
+    first, second = driver.wanted
+    assert second.segment.speech is not None
+    assert second.segment.speech.context_text == ""  # the first one's words were not known yet
+    driver.resolve(first)
+    driver.resolve(second)
+    driver.hear(utterance)
+    (third,) = driver.wanted
+    assert third.segment.speech is not None
+    driver.send_ready()
+    heard = " ".join(final.data.text for final in driver.finals)
+    assert third.segment.speech.context_text == heard
+    assert third.segment.speech.start + third.segment.speech.context_samples == third.segment.start
+
+
+def test_audio_whose_words_are_not_known_leaves_no_context_behind_it() -> None:
+    driver = Driver()
+    utterance = np.concatenate((sound(1.0), silence(0.8)))
+    driver.hear(utterance)
+    driver.resolve(driver.wanted[0], FAILURE)
+    driver.hear(utterance)
+    assert driver.wanted[0].segment.speech is not None
+    assert driver.wanted[0].segment.speech.context_text == ""
 
 
 def test_the_window_of_a_request_never_exceeds_the_models() -> None:
