@@ -16,6 +16,8 @@ from attrs import frozen
 
 from fasttalk_stt.inference.loops import COMPRESSION_RATIO_LIMIT, compression_ratio, is_loop
 
+FRAMES_PER_S = 100
+
 FULL_CONTEXT_FRAMES = 3000
 """The 30 s Whisper was trained on, in mel frames of 10 ms."""
 

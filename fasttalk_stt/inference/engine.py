@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 SAMPLE_RATE_HZ = 16_000
 """The rate of all audio that reaches an engine."""
@@ -79,6 +79,14 @@ class Hypothesis:
     @property
     def text(self) -> str:
         return "".join(word.text for word in self.words).strip()
+
+    def shifted(self, by_s: float) -> Hypothesis:
+        """The same words, later by so many seconds."""
+        words = (
+            evolve(word, start_s=word.start_s + by_s, end_s=word.end_s + by_s)
+            for word in self.words
+        )
+        return evolve(self, words=tuple(words))
 
 
 class Engine(Protocol):

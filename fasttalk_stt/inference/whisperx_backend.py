@@ -8,6 +8,7 @@ asked stands in `decoding`, times in `word_times`.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from attrs import evolve, frozen
 
 from fasttalk_stt.inference.decoding import (
     FALLBACK_TEMPERATURES,
+    FRAMES_PER_S,
     FULL_CONTEXT_FRAMES,
     MAX_TOKENS,
     DecodingOptions,
@@ -30,6 +32,7 @@ from fasttalk_stt.inference.decoding import (
     make_prompt,
     pad_features,
 )
+from fasttalk_stt.inference.doubts import echoes, stops_short
 from fasttalk_stt.inference.engine import (
     SAMPLE_RATE_HZ,
     DecodedWord,
@@ -171,9 +174,33 @@ class WhisperXBackend:
         self._whisper = whisper
 
     def _decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
+        longest = max(request.duration_s for request in requests)
+        hypotheses = self._attempt(requests, context_frames(math.ceil(longest * FRAMES_PER_S)))
+        return [
+            self._second_look(request, hypothesis)
+            for request, hypothesis in zip(requests, hypotheses, strict=True)
+        ]
+
+    def _second_look(self, request: DecodeRequest, first: Hypothesis) -> Hypothesis:
+        """Decode a request again, alone, where the first answer cannot be all that was said."""
+        if echoes(first.words, request.prefix_text):
+            # People do repeat themselves. Without the prefix, only what is in the audio counts.
+            skip = int(request.prefix_s * SAMPLE_RATE_HZ)
+            alone = evolve(request, samples=request.samples[skip:], prefix_text="", prefix_s=0.0)
+            [second] = self._attempt([alone], FULL_CONTEXT_FRAMES)
+            second = second.shifted(skip / SAMPLE_RATE_HZ)
+        elif stops_short(first.words, request):
+            [second] = self._attempt([request], FULL_CONTEXT_FRAMES)
+        else:
+            return first
+        return evolve(second, compute_ms=first.compute_ms + second.compute_ms)
+
+    def _attempt(
+        self, requests: Sequence[DecodeRequest], n_context_frames: int
+    ) -> list[Hypothesis]:
         begun = time.perf_counter()
         features = [self._features(request) for request in requests]
-        encoded = self._encode(features, context_frames(max(f.shape[1] for f in features)))
+        encoded = self._encode(features, n_context_frames)
         languages = self._languages(requests, encoded)
         prompts = [
             make_prompt(
