@@ -100,10 +100,14 @@ class Endpointer:
         self._window.append(frame)
         return self._while_speaking(frame) if self._speaking else self._while_silent(frame)
 
-    def open(self, position: int) -> None:
-        """Begin an utterance by decree, as a flush does with speech not yet confirmed."""
+    def open(self) -> SpeechStarted:
+        """Begin an utterance by decree, as a flush does with speech not yet confirmed.
+
+        Some frame of the window must be voiced: `candidate_onset` is not None.
+        """
         self._speaking = True
-        self._speech_end = position
+        self._speech_end = self._window[-1].end
+        return self._started()
 
     def reset(self) -> None:
         """Forget the open utterance or candidate; the next frame starts from silence."""
@@ -116,13 +120,16 @@ class Endpointer:
             return None
         self._speaking = True
         self._speech_end = frame.end
-        onset = voiced[0].start
-        heard = (frame.end - onset) // FRAME_SAMPLES
+        return self._started()
+
+    def _started(self) -> SpeechStarted:
+        voiced = [frame for frame in self._window if frame.voiced]
+        onset, detected_at = voiced[0].start, self._window[-1].end
         return SpeechStarted(
             onset=onset,
-            detected_at=frame.end,
-            confidence=len(voiced) / heard,
-            level=sum(f.level for f in voiced) / len(voiced),
+            detected_at=detected_at,
+            confidence=len(voiced) / ((detected_at - onset) // FRAME_SAMPLES),
+            level=sum(frame.level for frame in voiced) / len(voiced),
         )
 
     def _while_speaking(self, frame: VoiceFrame) -> SpeechEvent | None:

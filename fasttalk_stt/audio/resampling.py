@@ -38,7 +38,6 @@ class StreamResampler:
         keep = int(_HISTORY_S * self._rate_hz)
         self._history = np.concatenate((self._history, samples))[-keep:]
         ready: npt.NDArray[np.float32] = self._stream.resample_chunk(samples)
-        # The filter may run a sample ahead of the exact ratio; `tail` must not count it twice.
         self._produced += len(ready)
         return ready
 

@@ -54,7 +54,8 @@ OUTBOX_ITEMS = 64
 """Messages not yet sent. A client that reads keeps it near empty; one that does not holds its own
 connection back until the server's write deadline ends it."""
 CLEANUP_S = 2.0
-"""How long telling a client about our fault may take."""
+"""How long telling a client about our fault may take; one that does not read may hold it until the
+server's write deadline, which is shielded."""
 DRAIN_RESERVE_S = 2.0
 """Of the drain's time, this much is kept for the last results of an utterance that was cut."""
 
@@ -91,10 +92,11 @@ class Connection:
         self._sessions = SessionRegistry() if sessions is None else sessions
         self._wall_clock = wall_clock
         self._machine = StateMachine()
-        self._session_id: str | None = None
+        self._session_ids: list[str] = []
         self._drain_asked = trio.Event()
         self._lost_session: str | None = None
         self._parting = trio.Event()
+        self._scope = trio.CancelScope()
 
         self._send_incoming, receive_incoming = trio.open_memory_channel[Incoming](INCOMING_ITEMS)
         # Nothing waits here: a segment that is not taken yet holds the listener back.
@@ -108,7 +110,12 @@ class Connection:
             perform=self._perform,
         )
         self._sender = Sender(
-            receive_outbox, transport, wall_clock=wall_clock, progressed=self._progressed
+            receive_outbox,
+            transport,
+            wall_clock=wall_clock,
+            progressed=self._progressed,
+            ended=self._release,
+            closed=self._finish,
         )
         self._receiver = Receiver(
             transport,
@@ -160,14 +167,13 @@ class Connection:
                     self._part_when_lost,
                 ):
                     nursery.start_soon(task)
-                await self._sender.run()
-                # The sender returns when the close frame is out.
-                nursery.cancel_scope.cancel()
+                self._scope = nursery.cancel_scope
+                nursery.start_soon(self._sender.run)
         except* Exception as group:  # noqa: BLE001 - the boundary: it is logged and told
             await self._fail(group)
         finally:
-            if self._session_id is not None:
-                self._sessions.release(self._session_id, self)
+            for session_id in self._session_ids:
+                self._sessions.release(session_id, self)
             if self._machine.state is not ConnectionState.ERROR:
                 self._machine.apply(Transition.DISCONNECT)
 
@@ -202,10 +208,20 @@ class Connection:
         )
 
     def _claim(self, session_id: str) -> None:
-        if self._session_id is not None:
-            self._sessions.release(self._session_id, self)
-        self._session_id = session_id
+        self._session_ids.append(session_id)
         self._sessions.claim(session_id, self)
+
+    def _release(self, live: LiveSession) -> None:
+        """A session has ended: its id is free, unless this connection has started it anew."""
+        session_id = live.session.session_id
+        self._session_ids.remove(session_id)
+        if session_id not in self._session_ids:
+            self._sessions.release(session_id, self)
+        self._progressed()
+
+    def _finish(self) -> None:
+        """The close frame is out: nothing else matters any more."""
+        self._scope.cancel()
 
     async def _drain_when_asked(self) -> None:
         await self._drain_asked.wait()
@@ -216,7 +232,7 @@ class Connection:
         )
         await self._outbox.send(Saying(error_message(draining)))
         self._listener.drain()
-        live = self._listener.latest
+        live = self._receiver.latest
         if live is not None:
             patience_s = max(self._settings.drain_timeout_s - DRAIN_RESERVE_S, 0.0)
             with trio.move_on_after(patience_s):
@@ -237,11 +253,12 @@ class Connection:
     async def _fail(self, group: BaseExceptionGroup[Exception]) -> None:
         """Our own fault: log it, tell the client, close with 1011."""
         self._machine.apply(Transition.FAIL)
-        _log.error("connection failed", session_id=self._session_id, exc_info=group)
+        _log.error("connection failed", session_ids=self._session_ids, exc_info=group)
         failure = ProtocolError(
             INTERNAL_ERROR, "The server failed on this connection and closes it. Connect again."
         )
-        metadata = Metadata(self._session_id, rfc3339(self._wall_clock()), None, None)
+        session_id = self._session_ids[-1] if self._session_ids else None
+        metadata = Metadata(session_id, rfc3339(self._wall_clock()), None, None)
         with trio.move_on_after(CLEANUP_S, shield=True):
             await self._transport.send(encode_server_message(error_message(failure), metadata))
             await self._transport.close(CloseCode.INTERNAL, failure.kind.code)

@@ -31,6 +31,11 @@ from fasttalk_stt.protocol.client_messages import (
     Interrupt,
 )
 
+REPLAY_AHEAD_S = 1.0
+"""A client that has sent this much more than was heard is faster than real time."""
+SEGMENTS_OF_A_REPLAY = 2
+"""Closed segments such a client may have at the engine. More wait unheard, as audio, so that none is
+closed whose waiting time would then run out. Two, so that the engine need not wait in between."""
 STALL_S = 1.0
 """The shortest time without a frame that ends an open utterance."""
 
@@ -61,6 +66,7 @@ class Listener:
         self._live: LiveSession | None = None
         self._latest: LiveSession | None = None
         self._wait = trio.CancelScope()
+        self._last_frame_s = 0.0
         self._draining = False
         self._cutting = False
 
@@ -97,17 +103,21 @@ class Listener:
         """The next item; None when there was none for so long that the client has stalled, or when
         a drain wants attention."""
         live = self._live
-        with trio.CancelScope(relative_deadline=self._patience_s(live)) as self._wait:
+        with trio.CancelScope(deadline=self._stall_deadline(live)) as self._wait:
             return await self._incoming.receive()
         deadline_passed = trio.current_time() >= self._wait.deadline
-        if live is not None and deadline_passed and not self._is_held_back():
-            await self._perform(live, live.session.stall(trio.current_time()))
+        if live is not None and deadline_passed:
+            if self._is_held_back():
+                self._last_frame_s = trio.current_time()
+            else:
+                await self._perform(live, live.session.stall(trio.current_time()))
         return None
 
-    def _patience_s(self, live: LiveSession | None) -> float:
+    def _stall_deadline(self, live: LiveSession | None) -> float:
         if live is None or not live.session.utterance_open:
             return math.inf
-        return max(live.session.config.endpoint_silence_ms / 1000, STALL_S)
+        patience_s = max(live.session.config.endpoint_silence_ms / 1000, STALL_S)
+        return self._last_frame_s + patience_s
 
     async def _handle(self, item: Incoming) -> None:
         now_s = trio.current_time()
@@ -118,14 +128,25 @@ class Listener:
             case Begin(live=live):
                 await self._begin(live)
             case Audio(live=live, frame=frame):
+                self._last_frame_s = now_s
                 await self._perform(live, session.hear(frame, now_s))
-                while session.waits_for_draft:
-                    await self._transcriber.wait_draft_over()
+                await self._wait_for_answers(session)
             case Command(live=live, message=message):
                 await self._perform(live, _obey(session, message, now_s))
             case End(live=live, reason=reason):
                 await self._perform(live, session.end(reason, now_s))
                 self._live = None
+
+    async def _wait_for_answers(self, session: Session) -> None:
+        """Let the engine catch up: with a window that is full, and with a client far ahead of it.
+
+        A client at real-time pace is not held: its onsets must be heard while the engine lags.
+        """
+        while session.waits_for_draft or (
+            session.unheard_s > REPLAY_AHEAD_S
+            and self._transcriber.segments_in_flight >= SEGMENTS_OF_A_REPLAY
+        ):
+            await self._transcriber.wait_answer()
 
     async def _begin(self, live: LiveSession) -> None:
         if self._latest is not None:
@@ -161,4 +182,4 @@ def _obey(
         case ContextUpdate():
             return session.update_context(message)
         case Interrupt(scope=scope):
-            return session.interrupt(scope)
+            return session.interrupt(scope, now_s)

@@ -1,8 +1,8 @@
 """The receiver: the only task that reads the socket, from the accept to the disconnect.
 
 It decodes and checks, counts what is admitted, answers pings and acts on interrupts at once, and
-hands everything else on in order. It stops reading only where MAX_PENDING_SECONDS of audio wait for
-their outcome.
+hands everything else on in order. It stops reading where MAX_PENDING_SECONDS of audio wait for their
+outcome, and where a client sends tiny frames or reads nothing until our channels are full.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from fasttalk_stt.protocol.codec import decode_client_message, error_message
 from fasttalk_stt.protocol.config import (
     SessionConfig,
     change_session_config,
+    known_fields,
     primary_language,
     read_session_config,
 )
@@ -98,13 +99,20 @@ class Receiver:
         self._errors = 0
         self._deaf = False
         self._draining = False
+        self._unended: list[LiveSession] = []
         self._room = trio.lowlevel.ParkingLot()
-        self._held_back = False
+        self._reading = False
 
     @property
     def is_held_back(self) -> bool:
-        """Whether reading waits for audio to be settled."""
-        return self._held_back
+        """Whether something of ours, not the client, keeps audio from coming in."""
+        return not self._reading
+
+    @property
+    def latest(self) -> LiveSession | None:
+        """The session that was started last and is not ended."""
+        self._unended = [live for live in self._unended if not live.ended.is_set()]
+        return self._unended[-1] if self._unended else None
 
     def make_room(self) -> None:
         """Audio was settled: look again whether reading may go on."""
@@ -119,7 +127,9 @@ class Receiver:
         async with self._incoming, self._outbox:
             while True:
                 await self._wait_for_room()
+                self._reading = True
                 raw = await self._transport.receive()
+                self._reading = False
                 if self._deaf or raw is None:
                     continue
                 try:
@@ -131,17 +141,12 @@ class Receiver:
                     await self._report(error)
 
     async def _wait_for_room(self) -> None:
-        live = self._live
-        try:
-            while (
-                live is not None
-                and not live.ended.is_set()
-                and live.session.pending_s >= self._settings.max_pending_s
-            ):
-                self._held_back = True
-                await self._room.park()
-        finally:
-            self._held_back = False
+        """Wait while too much audio has no outcome, that of sessions still ending included."""
+        while self.latest is not None:
+            pending_s = sum(live.session.pending_s for live in self._unended)
+            if pending_s < self._settings.max_pending_s:
+                return
+            await self._room.park()
 
     async def _take_frame(self, raw: bytes) -> None:
         live = self._live
@@ -154,8 +159,9 @@ class Receiver:
                 "Audio came outside a session and was dropped, as will be all until the next "
                 "start_session. Send start_session first.",
             )
-        frame, error = live.session.admit(raw, trio.current_time())
-        await self._incoming.send(Audio(live, frame))
+        frames, error = live.session.admit(raw, trio.current_time())
+        for frame in frames:
+            await self._incoming.send(Audio(live, frame))
         if live.session.received_s > self._settings.max_session_s:
             self._live = None
             await self._incoming.send(End(live, "session_too_long"))
@@ -176,8 +182,9 @@ class Receiver:
             case Interrupt(scope=scope):
                 live = self._session(message)
                 # Before its session_started nothing can be stale; the answer must not overtake it.
+                _log.debug("interrupt", reason=message.reason, scope=scope)
                 if live.begun.is_set():
-                    await self._perform(live, live.session.interrupt(scope))
+                    await self._perform(live, live.session.interrupt(scope, trio.current_time()))
                 else:
                     await self._incoming.send(Command(live, message))
             case EndSession():
@@ -187,7 +194,7 @@ class Receiver:
             case Configure(config=changes):
                 live = self._session(message)
                 self._check_language(change_session_config(SessionConfig(), changes).language)
-                await self._incoming.send(Command(live, message))
+                await self._incoming.send(Command(live, Configure(known_fields(changes))))
             case ContextUpdate(language_context=language):
                 live = self._session(message)
                 self._check_language(language)
@@ -233,6 +240,7 @@ class Receiver:
             wall_clock=self._wall_clock,
         )
         self._live = LiveSession(session)
+        self._unended.append(self._live)
         self._in_gap = False
         self._errors = 0
         self._started(session_id)

@@ -26,7 +26,11 @@ from fasttalk_stt.protocol.stamps import rfc3339
 
 
 class Sender:
-    """Owns the receiving end of the outbox. `progressed` is called when audio was settled."""
+    """Owns the receiving end of the outbox.
+
+    `progressed` is called when audio was settled, `ended` when a session's `session_ended` was sent,
+    `closed` when the close frame was, before the outbox is given up.
+    """
 
     def __init__(
         self,
@@ -35,40 +39,68 @@ class Sender:
         *,
         wall_clock: Callable[[], datetime],
         progressed: Callable[[], None],
+        ended: Callable[[LiveSession], None],
+        closed: Callable[[], None],
     ) -> None:
         self._outbox = outbox
         self._transport = transport
         self._wall_clock = wall_clock
         self._progressed = progressed
+        self._ended = ended
+        self._closed = closed
         self._open: LiveSession | None = None
 
     async def run(self) -> None:
         """Send until `Closing` was sent."""
         async with self._outbox:
             async for item in self._outbox:
-                match item:
-                    case Opening(live=live, message=message):
-                        self._open = live
-                        await self._send(message)
-                    case Saying(message=message):
-                        await self._send(message)
-                    case Settling(live=live):
-                        await self._settle(live)
-                    case Closing(code=code, reason=reason):
-                        await self._transport.close(code, reason)
-                        return
+                if await self._handle(item):
+                    self._closed()
+                    return
 
-    async def _settle(self, live: LiveSession) -> None:
+    async def _handle(self, item: Outgoing) -> bool:
+        """Act on one item; returns whether it was the last."""
+        match item:
+            case Opening(live=live, message=message):
+                self._open = live
+                await self._send(message)
+            case Saying(message=message):
+                await self._send(message)
+            case Settling(live=live):
+                return await self._settle(live)
+            case Closing(code=code, reason=reason):
+                await self._transport.close(code, reason)
+                return True
+        return False
+
+    async def _settle(self, live: LiveSession) -> bool:
         publisher = live.session.publisher
-        while (publications := publisher.take_ready(trio.current_time())) is not None:
+        while True:
+            # What was queued before leaves before: a partial before its final, everything before
+            # session_ended.
+            if await self._send_queued(live):
+                return True
+            publications = publisher.take_ready(trio.current_time())
+            if publications is None:
+                return False
             for publication in publications:
                 publisher.settle(publication)
                 if publication.message is not None:
                     await self._send(publication.message)
             self._progressed()
-        if publisher.ended and not live.ended.is_set():
-            self._open = None
-            live.ended.set()
+            if publisher.ended:
+                self._open = None
+                live.ended.set()
+                self._ended(live)
+
+    async def _send_queued(self, settling: LiveSession) -> bool:
+        for _ in range(self._outbox.statistics().current_buffer_used):
+            item = self._outbox.receive_nowait()
+            # This session is being settled already.
+            settles_the_same = isinstance(item, Settling) and item.live is settling
+            if not settles_the_same and await self._handle(item):
+                return True
+        return False
 
     async def _send(self, message: ServerMessage) -> None:
         timestamp = rfc3339(self._wall_clock())

@@ -27,10 +27,8 @@ from fasttalk_stt.protocol.errors import (
     ProtocolError,
 )
 
-MAX_SEGMENTS_IN_FLIGHT = 2
-"""Closed segments of one connection at the engine. More wait unheard, as audio, so that a replay
-far ahead of the engine closes no segment whose waiting time would then run out. Two, so that the
-engine need not wait for the listener between them."""
+_WORD_TIME_ERROR_S = 0.1
+"""Word times from cross-attention are wrong by this much at times."""
 
 _log = structlog.get_logger(__name__)
 
@@ -59,8 +57,8 @@ class Transcriber:
         self._timeout_s = timeout_s
         self._perform = perform
         self._scopes: dict[Entry | Draft, trio.CancelScope] = {}
-        self._seats = trio.Semaphore(MAX_SEGMENTS_IN_FLIGHT)
-        self._draft_over = trio.lowlevel.ParkingLot()
+        self._in_flight = 0
+        self._answered = trio.lowlevel.ParkingLot()
 
     async def run(self) -> None:
         async with self._work, trio.open_nursery() as nursery:
@@ -68,12 +66,17 @@ class Transcriber:
                 if isinstance(work.request, Draft):
                     nursery.start_soon(self._look, work.live, work.request)
                 else:
-                    await self._seats.acquire()
+                    self._in_flight += 1
                     nursery.start_soon(self._decode, work.live, work.request)
 
-    async def wait_draft_over(self) -> None:
-        """Wait until some draft came back."""
-        await self._draft_over.park()
+    @property
+    def segments_in_flight(self) -> int:
+        """Closed segments that have no answer yet."""
+        return self._in_flight
+
+    async def wait_answer(self) -> None:
+        """Wait until the next request, segment or draft, is over."""
+        await self._answered.park()
 
     def cancel(self, entries: Iterable[Entry]) -> None:
         """Leave the wait for these entries, whatever the engine is doing."""
@@ -97,7 +100,8 @@ class Transcriber:
                 effects = live.session.resolve(entry, outcome, trio.current_time())
         finally:
             del self._scopes[entry]
-            self._seats.release()
+            self._in_flight -= 1
+            self._answered.unpark_all()
         if not scope.cancelled_caught:
             await self._perform(live, effects)
 
@@ -106,8 +110,8 @@ class Transcriber:
         if speech is None:
             raise RuntimeError("a segment without speech was sent to be decoded")
         try:
-            with trio.fail_after(self._timeout_s):
-                return await self._ask(live, speech, Priority.FINAL)
+            with trio.fail_at(entry.closed_at_s + self._timeout_s):
+                return await self._ask(speech, Priority.FINAL)
         except trio.TooSlowError:
             return Failure(
                 ProtocolError(
@@ -144,40 +148,44 @@ class Transcriber:
                 await self._perform(live, effects)
         finally:
             del self._scopes[draft]
-            self._draft_over.unpark_all()
+            self._answered.unpark_all()
 
     async def _draft(self, live: LiveSession, draft: Draft) -> Heard | None:
         """What the draft heard, or None where that failed: a later one will look again."""
         try:
             with trio.move_on_after(self._timeout_s):
-                return await self._ask(live, draft.speech, Priority.DRAFT)
+                return await self._ask(draft.speech, Priority.DRAFT)
         except EngineError as error:
             _log.warning("draft failed", session_id=live.session.session_id, error=str(error))
         return None
 
-    async def _ask(self, live: LiveSession, speech: Speech, priority: Priority) -> Heard:
-        session = live.session
+    async def _ask(self, speech: Speech, priority: Priority) -> Heard:
         request = DecodeRequest(
             samples=speech.samples,
-            language=session.language,
-            vocabulary=session.config.vocabulary,
+            language=speech.language,
+            vocabulary=speech.vocabulary,
             prefix_text=speech.context_text,
             prefix_s=speech.context_samples / SAMPLE_RATE_HZ,
         )
-        return _heard(await self._scheduler.decode(request, priority=priority), speech.start)
+        return _heard(await self._scheduler.decode(request, priority=priority), speech)
 
 
-def _heard(hypothesis: Hypothesis, start: int) -> Heard:
-    """An engine's answer on the session's pipeline clock; what it made up on noise is left out."""
+def _heard(hypothesis: Hypothesis, speech: Speech) -> Heard:
+    """An engine's answer on the session's pipeline clock.
+
+    Left out are what it made up on noise, and words that lie in the context: they had their outcome.
+    """
+    context_s = speech.context_samples / SAMPLE_RATE_HZ - _WORD_TIME_ERROR_S
     return Heard(
         words=tuple(
             HeardWord(
                 text=word.text,
-                start=start + round(word.start_s * SAMPLE_RATE_HZ),
-                end=start + round(word.end_s * SAMPLE_RATE_HZ),
+                start=speech.start + round(word.start_s * SAMPLE_RATE_HZ),
+                end=speech.start + round(word.end_s * SAMPLE_RATE_HZ),
                 confidence=word.confidence,
             )
             for word in speech_words(hypothesis)
+            if word.end_s > context_s
         ),
         language=hypothesis.language,
         language_confidence=round(hypothesis.language_confidence, 3),

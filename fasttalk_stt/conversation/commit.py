@@ -15,6 +15,9 @@ from fasttalk_stt.conversation.segments import Heard, HeardWord
 COMMIT_MARGIN_SAMPLES = pipeline_samples(0.5)
 """A word that ends this long before the edge is committed."""
 
+SHORTEST_SEGMENT_SAMPLES = pipeline_samples(0.02)
+"""Nothing shorter can hold a word: word times are no finer."""
+
 FORCED_AFTER_SAMPLES = pipeline_samples(10.0)
 """Audio that waited this long is committed up to the last word boundary there is."""
 
@@ -60,10 +63,14 @@ def cut_after(words: Sequence[HeardWord], n_words: int, *, edge: int) -> int:
 
 
 def whole_words(heard: Heard, *, start: int, edge: int) -> tuple[Heard, int]:
-    """Without a last word that the edge may have cut, and where what remains of [start, edge) ends."""
-    if not heard.words or heard.words[-1].end <= edge - COMMIT_MARGIN_SAMPLES:
+    """Without a last word that the edge may have cut, and where what remains of [start, edge) ends.
+
+    Where no whole word is left nothing remains: what was said may only have begun.
+    """
+    if heard.words and heard.words[-1].end <= edge - COMMIT_MARGIN_SAMPLES:
         return heard, edge
     heard = heard.without_last_word()
-    if not heard.words:
-        return heard, start
-    return heard, max(cut_after(heard.words, len(heard.words), edge=edge), start)
+    end = cut_after(heard.words, len(heard.words), edge=edge) if heard.words else start
+    if end - start < SHORTEST_SEGMENT_SAMPLES:
+        return heard.without_words(), start
+    return heard, end

@@ -78,7 +78,7 @@ def transcription(
                 audio_start_ms=start_ms,
                 language=heard.language,
                 language_confidence=heard.language_confidence,
-                end_of_turn=segment.ends_utterance,
+                end_of_turn=segment.ends_utterance and segment.reason != "buffer_full",
                 model=model,
                 compute_ms=round(heard.compute_ms, 1),
                 latency_ms=_elapsed_ms(entry.arrived_at_s, sent_at_s),

@@ -40,6 +40,12 @@ class OnsetRegister:
         """The utterance is over; its text is not needed any more."""
         self._texts.pop(utterance, None)
 
+    def end_all(self, stale: Callable[[int], bool]) -> None:
+        """All stale utterances are over."""
+        for utterance in list(self._texts):
+            if stale(utterance):
+                self.end(utterance)
+
     def reject(self, utterance: int, reason: RejectionReason) -> VoiceActivityRejected | None:
         """The rejection of a reported onset, or None where it was not reported or is answered."""
         audio_start_ms = self._unanswered.pop(utterance, None)

@@ -14,7 +14,7 @@ from fasttalk_stt.conversation.finals import position_ms, transcription
 from fasttalk_stt.conversation.ledger import Ledger, Outcome
 from fasttalk_stt.conversation.onsets import OnsetRegister
 from fasttalk_stt.conversation.queue import SegmentQueue
-from fasttalk_stt.conversation.segments import Entry, Failure, Heard
+from fasttalk_stt.conversation.segments import NOTHING_HEARD, Entry, Failure, Heard
 from fasttalk_stt.protocol.codec import error_message
 from fasttalk_stt.protocol.config import SessionConfig
 from fasttalk_stt.protocol.server_messages import (
@@ -82,6 +82,7 @@ class Publisher:
         self._finals = 0
         self._compute_ms = 0.0
         self._latency_ms = 0.0
+        self._leaving: list[Publication] = []
         self.chunks = 0
         self.end_reason: SessionEndReason | None = None
         self.ended = False
@@ -94,7 +95,8 @@ class Publisher:
         """
         entry = self._queue.take_ready()
         if entry is not None:
-            return self._publications(entry, now_s)
+            self._leaving = self._publications(entry, now_s)
+            return list(self._leaving)
         if self.end_reason is not None and not len(self._queue) and not self.ended:
             self.ended = True
             return [Publication(self._session_ended(self.end_reason))]
@@ -102,11 +104,23 @@ class Publisher:
 
     def settle(self, publication: Publication) -> None:
         """Give the audio behind a publication its outcome."""
+        if publication in self._leaving:
+            self._leaving.remove(publication)
         settlement = publication.settlement
         if settlement is not None:
             start = self._timeline.to_session(settlement.start)
             end = self._timeline.to_session(settlement.end)
             self._ledger.settle(start, end, settlement.outcome)
+
+    def settle_leaving(self) -> None:
+        """Settle what was taken and is on its way out, so that nothing else may settle it."""
+        for publication in list(self._leaving):
+            self.settle(publication)
+
+    def empty_answer(self, entry: Entry, now_s: float) -> ServerMessage:
+        """The answer to a flush whose audio was discarded."""
+        entry.end = entry.segment.start
+        return self._final(entry, NOTHING_HEARD, now_s)
 
     def stamp(self, config: SessionConfig, session_id: str, timestamp: str) -> Metadata:
         """The stamp of the next message of this session; call it in sending order."""

@@ -43,13 +43,9 @@ class SegmentQueue:
         self._entries = deque(entry for entry in self._entries if not entry.cancelled)
         return cancelled
 
-    def unresolved(self, utterance: int | None = None) -> int:
-        """How many entries (of one utterance) still wait for their outcome."""
-        return sum(
-            1
-            for entry in self._entries
-            if entry.outcome is None and utterance in {None, entry.segment.utterance}
-        )
+    def unresolved(self) -> int:
+        """How many entries still wait for their outcome."""
+        return sum(1 for entry in self._entries if entry.outcome is None)
 
     def text(self, utterance: int) -> str:
         """The text of one utterance's resolved entries, as the engine spaced it."""

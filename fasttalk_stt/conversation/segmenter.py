@@ -23,18 +23,18 @@ from fasttalk_stt.audio.vad import VoiceDetector, VoiceFrame
 from fasttalk_stt.conversation.commit import (
     COMMIT_MARGIN_SAMPLES,
     FORCED_AFTER_SAMPLES,
+    SHORTEST_SEGMENT_SAMPLES,
     committable,
     cut_after,
 )
 from fasttalk_stt.conversation.context import Context
 from fasttalk_stt.conversation.recent import CONTEXT_SAMPLES, RecentWords
-from fasttalk_stt.conversation.segments import Draft, Heard, Segment, Speech
+from fasttalk_stt.conversation.segments import Draft, Heard, HeardWord, Segment, Speech
 from fasttalk_stt.conversation.utterance import (
-    SHORTEST_SEGMENT_SAMPLES,
     OpenUtterance,
     request_audio,
 )
-from fasttalk_stt.protocol.config import SessionConfig
+from fasttalk_stt.protocol.config import SessionConfig, primary_language
 from fasttalk_stt.protocol.server_messages import SegmentReason
 
 PRE_ROLL_SAMPLES = pipeline_samples(0.3)
@@ -137,12 +137,16 @@ class Segmenter:
 
     def configure(self, config: SessionConfig) -> None:
         """Use a new configuration from the next frame on."""
+        language = self._language
         self._config = config
+        self._forget_words_unless(language)
         self._detector.set_sensitivity(config.vad_sensitivity)
         self._endpointer.settings = self._endpointer_settings()
 
     def update_context(self, context: Context) -> None:
+        language = self._language
         self._context = context
+        self._forget_words_unless(language)
         self._endpointer.settings = self._endpointer_settings()
 
     def hear(self, samples: npt.NDArray[np.float32]) -> list[SegmenterEvent]:
@@ -238,13 +242,23 @@ class Segmenter:
             utterance.draft_words = heard.words
             return None
         words = heard.words[:n_words]
-        segment = self._segment(end, "buffer_full", ends_utterance=False, speech=None)
+        # Without a detector no endpoint ends an utterance, so each commit does.
+        ends_utterance = not self._config.enable_vad
+        segment = self._segment(end, "buffer_full", ends_utterance=ends_utterance, speech=None)
         self._recent.add(segment.start, segment.end, words)
+        if ends_utterance:
+            self._cursor = end
+            self._begin(end, [], draft_words=utterance.draft_words)
         self._advance(end)
         return Committed(
             segment=segment,
             heard=Heard(words, heard.language, heard.language_confidence, heard.compute_ms),
         )
+
+    def _forget_words_unless(self, language: str | None) -> None:
+        """Words of one language are no context for another."""
+        if language != self._language:
+            self._recent = RecentWords()
 
     def _endpointer_settings(self) -> EndpointerSettings:
         silence_s = self._config.endpoint_silence_ms / 1000 * self._context.endpoint_factor
@@ -268,7 +282,13 @@ class Segmenter:
             return [self._cut(max(end, self._cursor), event.reason, ends_utterance=True)]
         return []
 
-    def _begin(self, speech_start: int, voiced_frames: list[int]) -> None:
+    def _begin(
+        self,
+        speech_start: int,
+        voiced_frames: list[int],
+        *,
+        draft_words: tuple[HeardWord, ...] = (),
+    ) -> None:
         self._utterances += 1
         self._open = OpenUtterance(
             number=self._utterances,
@@ -276,6 +296,7 @@ class Segmenter:
             speech_start=speech_start,
             draft_edge=self._cursor,
             voiced_frames=voiced_frames,
+            draft_words=draft_words,
         )
 
     def _has_speech(self) -> bool:
@@ -283,15 +304,14 @@ class Segmenter:
         return self._open is not None or candidate >= CANDIDATE_SPEECH_SAMPLES
 
     def _begin_candidate(self) -> list[SegmenterEvent]:
-        """Open an utterance on speech that is not confirmed yet; it is never reported."""
+        """Open an utterance on speech that is not confirmed yet."""
         candidate = self._endpointer.candidate_onset
         if self._open is not None or candidate is None:
             return []
         onset = max(candidate, self._cursor)
         silence = self._silence_to(max(onset - PRE_ROLL_SAMPLES, self._cursor))
         self._begin(onset, self._endpointer.voiced_frames)
-        self._endpointer.open(self._heard_to)
-        return silence
+        return [*silence, Onset(self._utterances, self._endpointer.open())]
 
     def _padded_end(self, end: int) -> int:
         if not self._config.enable_vad:
@@ -330,9 +350,7 @@ class Segmenter:
             has_detector=self._config.enable_vad,
             min_audio_samples=self._limits.min_audio_samples,
         )
-        speech = (
-            request_audio(self._buffer, self._recent, self._cursor, end, tail) if worth else None
-        )
+        speech = self._request(end, tail) if worth else None
         segment = self._segment(
             end, reason, ends_utterance=ends_utterance, speech=speech, cut_by_drain=cut_by_drain
         )
@@ -342,6 +360,23 @@ class Segmenter:
         if ends_utterance:
             self._open = None
         return segment
+
+    def _request(self, end: int, tail: npt.NDArray[np.float32] | None = None) -> Speech:
+        return request_audio(
+            self._buffer,
+            self._recent,
+            self._cursor,
+            end,
+            tail=tail,
+            language=self._language,
+            vocabulary=self._config.vocabulary,
+        )
+
+    @property
+    def _language(self) -> str | None:
+        """The session's language, else the context's, else None: to be detected."""
+        context = primary_language(self._context.language_context)
+        return self._config.language_code or context
 
     def _segment(
         self,
@@ -419,7 +454,7 @@ class Segmenter:
                 generation=self._generation,
                 start=self._cursor,
                 edge=self._heard_to,
-                speech=request_audio(self._buffer, self._recent, self._cursor, self._heard_to),
+                speech=self._request(self._heard_to),
             )
         ]
 

@@ -49,6 +49,9 @@ class Heard:
     def without_last_word(self) -> Heard:
         return attrs.evolve(self, words=self.words[:-1])
 
+    def without_words(self) -> Heard:
+        return attrs.evolve(self, words=())
+
 
 @frozen
 class Failure:
@@ -65,12 +68,15 @@ class Speech:
     """The audio of a request: float32[n_samples] from `start` on.
 
     Of these, the first `context_samples` were published before; `context_text` is their text.
+    `language` and `vocabulary` are what the session wanted when the audio was heard.
     """
 
     start: int
     samples: npt.NDArray[np.float32] = field(repr=False)
     context_samples: int = 0
     context_text: str = ""
+    language: str | None = None
+    vocabulary: tuple[str, ...] = ()
 
 
 @frozen(eq=False)

@@ -47,7 +47,6 @@ from fasttalk_stt.protocol.client_messages import ContextUpdate, InterruptScope
 from fasttalk_stt.protocol.config import (
     SessionConfig,
     change_session_config,
-    primary_language,
 )
 from fasttalk_stt.protocol.errors import ProtocolError
 from fasttalk_stt.protocol.pcm import PcmDecoder
@@ -63,9 +62,6 @@ from fasttalk_stt.protocol.server_messages import (
     VoiceActivityDetected,
 )
 from fasttalk_stt.protocol.stamps import rfc3339
-
-_LONGEST_PUSH_S = 1.0
-"""A rejected frame may be longer than an accepted one; its stand-in is heard in pieces."""
 
 
 @frozen(eq=False)
@@ -117,11 +113,6 @@ class Session:
         return self._config
 
     @property
-    def language(self) -> str | None:
-        """What the engine is asked for: the session's language, else the context's, else None."""
-        return self._config.language_code or primary_language(self._context.language_context)
-
-    @property
     def received_s(self) -> float:
         return self._ledger.received / self._config.sample_rate
 
@@ -129,6 +120,11 @@ class Session:
     def pending_s(self) -> float:
         """Audio received that has no outcome yet."""
         return self._ledger.pending / self._config.sample_rate
+
+    @property
+    def unheard_s(self) -> float:
+        """Audio received that waits to be heard."""
+        return (self._ledger.received - self._heard) / self._config.sample_rate
 
     @property
     def utterance_open(self) -> bool:
@@ -161,33 +157,50 @@ class Session:
 
     # The receiver's side
 
-    def admit(self, raw: bytes, now_s: float) -> tuple[Frame, ProtocolError | None]:
-        """Count a frame and decode it; a frame that is rejected is discarded and becomes silence."""
+    def admit(self, raw: bytes, now_s: float) -> tuple[list[Frame], ProtocolError | None]:
+        """Count a message's audio and decode it.
+
+        A message that is rejected is discarded and becomes silence, in pieces of at most 1 s: it may
+        be far longer, and hearing it must not hold the event loop.
+        """
         n_samples = self._decoder.whole_samples(raw)
         start = self._ledger.received
         self._ledger.receive(n_samples)
         self.publisher.chunks += 1
         try:
-            return Frame(self._decoder.decode(raw), now_s), None
+            return [Frame(self._decoder.decode(raw), now_s)], None
         except ProtocolError as error:
             self._ledger.settle(start, start + n_samples, Outcome.DISCARDED)
-            return Frame(np.zeros(n_samples, dtype=np.float32), now_s), error
+            stand_in = np.zeros(n_samples, dtype=np.float32)
+            piece = self._config.sample_rate
+            pieces = (stand_in[i : i + piece] for i in range(0, n_samples, piece))
+            return [Frame(samples, now_s) for samples in pieces], error
 
-    def interrupt(self, scope: InterruptScope) -> list[Effect]:
-        """Stop what is stale as of the last sample received; see the protocol's barge-in section."""
+    def interrupt(self, scope: InterruptScope, now_s: float) -> list[Effect]:
+        """Stop what is stale as of the last sample received; see the protocol's barge-in section.
+
+        A flush that is cancelled is answered by an empty text before the acknowledgement.
+        """
         keep_from = self._keep_from() if scope == "pending" else None
-        cancelled = self._queue.cancel(
-            lambda entry: keep_from is None or entry.segment.utterance < keep_from
-        )
+
+        def stale(utterance: int) -> bool:
+            return keep_from is None or utterance < keep_from
+
+        self.publisher.settle_leaving()
+        cancelled = self._queue.cancel(lambda entry: stale(entry.segment.utterance))
         for entry in cancelled:
             self._settle(entry.segment.start, entry.segment.end, Outcome.DISCARDED)
         if scope == "all":
             received = self._ledger.received
             self._segmenter.discard(self._timeline.to_pipeline(received))
             self._ledger.settle(0, received, Outcome.DISCARDED)
-        rejections = self._onsets.reject_all(
-            lambda utterance: keep_from is None or utterance < keep_from, "interrupted"
-        )
+        answers = [
+            Say(self.publisher.empty_answer(entry, now_s))
+            for entry in cancelled
+            if entry.segment.answers_flush
+        ]
+        rejections = map(Say, self._onsets.reject_all(stale, "interrupted"))
+        self._onsets.end_all(stale)
         acknowledged = InterruptAcknowledged(
             InterruptData(
                 interrupted_at=self._timestamp(),
@@ -197,7 +210,7 @@ class Session:
                 kept_audio_ms=self._timeline.to_ms(self._ledger.pending),
             )
         )
-        return [Cancel(tuple(cancelled)), *map(Say, rejections), Say(acknowledged), Ready()]
+        return [Cancel(tuple(cancelled)), *answers, *rejections, Say(acknowledged), Ready()]
 
     def _keep_from(self) -> int | None:
         """The oldest utterance an interrupt keeps; None where it keeps none."""
@@ -217,11 +230,8 @@ class Session:
         start = self._timeline.to_pipeline(self._heard)
         self._heard += len(frame.samples)
         self._arrivals.add(start, self._timeline.to_pipeline(self._heard), frame.arrived_at_s)
-        effects: list[Effect] = []
-        piece = int(_LONGEST_PUSH_S * self._config.sample_rate)
-        for i in range(0, len(frame.samples), piece):
-            samples = self._resampler.push(frame.samples[i : i + piece])
-            effects.extend(self._effects(self._segmenter.hear(samples), now_s))
+        samples = self._resampler.push(frame.samples)
+        effects = self._effects(self._segmenter.hear(samples), now_s)
         self._arrivals.forget_before(self._segmenter.cursor)
         return effects
 
@@ -368,9 +378,8 @@ class Session:
         )
 
     def _partial(self, draft: Draft, open_words: Sequence[HeardWord]) -> list[Effect]:
-        """Show the utterance so far. Not while a final of it is outstanding: its text would have to
-        come in between."""
-        if not open_words or self._queue.unresolved(draft.utterance):
+        """Show the utterance so far. Not while a final is outstanding: its text comes first."""
+        if not open_words or self._queue.unresolved():
             return []
         message = partial(
             draft,

@@ -12,14 +12,13 @@ from attrs import define, field
 from fasttalk_stt.audio.buffer import SampleBuffer
 from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.audio.vad import FRAME_SAMPLES
+from fasttalk_stt.conversation.commit import SHORTEST_SEGMENT_SAMPLES
 from fasttalk_stt.conversation.recent import CONTEXT_SAMPLES, RecentWords
 from fasttalk_stt.conversation.segments import HeardWord, Speech
 from fasttalk_stt.protocol.server_messages import SegmentReason
 
 WORTH_SPEECH_SAMPLES = pipeline_samples(0.1)
 """Confirmed speech that makes a segment worth a transcription however short it is."""
-SHORTEST_SEGMENT_SAMPLES = pipeline_samples(0.02)
-"""Nothing shorter can hold a word: word times are no finer."""
 SHORTEST_SPEECH_SAMPLES = pipeline_samples(0.06)
 """Less voice than this between a commit and the endpoint is the end of a word that was committed;
 asked about it, the decoder would say its sentence again."""
@@ -77,7 +76,10 @@ def request_audio(
     recent: RecentWords,
     start: int,
     end: int,
+    *,
     tail: npt.NDArray[np.float32] | None = None,
+    language: str | None = None,
+    vocabulary: tuple[str, ...] = (),
 ) -> Speech:
     """The audio of a request for [start, end): as much context as fits, then that audio.
 
@@ -90,4 +92,11 @@ def request_audio(
     if tail is not None and len(tail):
         samples = np.concatenate((samples, tail))[: end - first]
     text = "".join(word.text for word in context).strip()
-    return Speech(first, samples, context_samples=start - first, context_text=text)
+    return Speech(
+        first,
+        samples,
+        context_samples=start - first,
+        context_text=text,
+        language=language,
+        vocabulary=vocabulary,
+    )

@@ -29,7 +29,9 @@ tiny.en or base, at 4 s one in ten did with tiny.en."""
 MAX_TOKENS = 448
 """Whisper's text context: prompt and answer together."""
 
-_MAX_PROMPT_TOKENS = MAX_TOKENS // 2 - 1
+_MAX_PROMPT_TOKENS = 128
+"""Of vocabulary and of prefix each, so that more than 180 tokens are left for the answer: enough for
+26 s of hurried English, and for 8 s of a script that needs several tokens a character."""
 _MAX_INITIAL_TIMESTAMP = 50  # 1 s in steps of 20 ms, as in Whisper
 
 LOW_LOG_PROBABILITY = -1.0

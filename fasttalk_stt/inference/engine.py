@@ -94,8 +94,7 @@ class Engine(Protocol):
 
     `load` must be awaited once before the first `decode`. Both raise the errors of
     `inference.errors`. `decode` is never called concurrently with itself: the scheduler sees to
-    it. Cancelling `decode` may wait for the computation; the scheduler never cancels it in normal
-    life.
+    it, and cancels it at shutdown only.
     """
 
     @property

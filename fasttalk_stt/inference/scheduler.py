@@ -84,7 +84,7 @@ class Scheduler:
 
     def statistics(self) -> SchedulerStatistics:
         return SchedulerStatistics(
-            waiting=sum(not job.abandoned for job in self._jobs),
+            waiting=len(self._jobs),
             running=self._running,
             batches=self._batches,
             decoded=self._decoded,
@@ -106,6 +106,10 @@ class Scheduler:
             if not job.done.is_set():
                 job.abandoned = True
                 self._abandoned += 1
+                if job in self._jobs:
+                    # At once, for its audio's sake: behind urgent jobs it might lie here for long.
+                    self._jobs.remove(job)
+                    heapq.heapify(self._jobs)
         if isinstance(job.result, EngineError):
             raise job.result
         if job.result is None:
@@ -126,12 +130,9 @@ class Scheduler:
         """The most urgent job and those of the same urgency that wait with it."""
         batch: list[_Job] = []
         while self._jobs and len(batch) < self._batch_size:
-            if self._jobs[0].abandoned:
-                heapq.heappop(self._jobs)
-            elif batch and self._jobs[0].priority != batch[0].priority:
+            if batch and self._jobs[0].priority != batch[0].priority:
                 break
-            else:
-                batch.append(heapq.heappop(self._jobs))
+            batch.append(heapq.heappop(self._jobs))
         return batch
 
     async def _decode(self, batch: list[_Job]) -> None:
@@ -139,6 +140,8 @@ class Scheduler:
         self._batches += 1
         try:
             hypotheses = await self._engine.decode([job.request for job in batch])
+            if len(hypotheses) != len(batch):
+                raise EngineError(f"{len(hypotheses)} answers to {len(batch)} requests")
         except Exception as error:  # noqa: BLE001 - whatever it is, other sessions must go on
             await self._fail(batch, error)
         else:

@@ -55,12 +55,17 @@ class WhisperXEngine:
         """Import WhisperX, load the weights and warm up: seconds, in a worker thread.
 
         Raises EngineError when the model does not work, GpuError when the GPU does not.
-        Cancelling waits for the thread.
+        Cancelling, as at shutdown, leaves the thread behind; it keeps its seat until it ends.
         """
-        await trio.to_thread.run_sync(self._backend.load, limiter=self._limiter)
+        await trio.to_thread.run_sync(
+            self._backend.load, limiter=self._limiter, abandon_on_cancel=True
+        )
 
     async def decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
-        """See `WhisperXBackend.decode`. Cancelling waits for the computation."""
+        """See `WhisperXBackend.decode`. Cancelling, as at shutdown, abandons the computation."""
         return await trio.to_thread.run_sync(
-            self._backend.decode, list(requests), limiter=self._limiter
+            self._backend.decode,
+            list(requests),
+            limiter=self._limiter,
+            abandon_on_cancel=True,
         )

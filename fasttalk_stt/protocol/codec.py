@@ -7,6 +7,7 @@ The server reads client messages with `decode_client_message` and writes its own
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -37,6 +38,8 @@ _CLIENT_TYPES: dict[str, type[ClientMessage]] = {
 } | {"user_interrupt": client_messages.Interrupt}
 _SERVER_TYPES: dict[str, type[ServerMessage]] = {cls.type: cls for cls in get_args(ServerMessage)}
 _MAX_PING_ID_CHARS = 256
+MAX_TEXT_CHARS = 65_536
+"""No message of the protocol comes near this; parsing more would hold up other connections."""
 
 
 def _literal_values(cls: type, name: str) -> tuple[str, ...]:
@@ -85,9 +88,22 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(literal: str) -> float:
+    number = float(literal)
+    if not math.isfinite(number):
+        raise ValueError(f"{literal} does not fit a number")
+    return number
+
+
 def _parse_object(text: str) -> dict[str, Any]:
+    if len(text) > MAX_TEXT_CHARS:
+        raise ProtocolError(
+            INVALID_MESSAGE,
+            f"A text message has {len(text)} characters; at most {MAX_TEXT_CHARS} are allowed. "
+            "Audio goes into binary messages.",
+        )
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
+        document = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         raise ProtocolError(
             INVALID_JSON,
@@ -167,8 +183,9 @@ def _read_ping(document: dict[str, Any]) -> client_messages.Ping:
 def decode_client_message(text: str) -> ClientMessage:
     """Read one text message of a client.
 
-    Raises ProtocolError: `invalid_json`, `unknown_message_type` or `invalid_message`. Unknown fields
-    are ignored. The configuration inside `start_session` and `configure` is not checked here.
+    Raises ProtocolError: `invalid_json`, `unknown_message_type`, `invalid_message`, or
+    `invalid_config` for a bad `language_context`. Unknown fields are ignored. The
+    configuration inside `start_session` and `configure` is not checked here.
     """
     document = _parse_object(text)
     kind = document.get("type")

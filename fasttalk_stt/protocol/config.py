@@ -7,8 +7,8 @@ fields it does not know; `change_session_config` applies a `configure`. A bad va
 
 from __future__ import annotations
 
-import math
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -21,7 +21,12 @@ Encoding = Literal["f32le", "s16le"]
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 _MAX_VOCABULARY_ENTRIES = 64
+_MAX_ID_CHARS = 128
 _MAX_VOCABULARY_ENTRY_CHARS = 128
+
+
+_WHISPER_NAMES = {"fil": "tl", "iw": "he", "jv": "jw", "nb": "no"}
+"""Languages whose registered code is not the one Whisper uses."""
 
 
 @frozen
@@ -50,10 +55,10 @@ def _number(low: float, high: float) -> Callable[[object], float]:
     def read(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError
-        number = float(value)
-        if not math.isfinite(number) or not low <= number <= high:
+        # Compared as it is: an integer of hundreds of digits does not fit a float.
+        if not low <= value <= high:
             raise ValueError
-        return number
+        return float(value)
 
     return read
 
@@ -73,12 +78,23 @@ def _optional(read: Callable[[object], Any]) -> Callable[[object], Any]:
 
 
 def _text(max_chars: int) -> Callable[[object], str]:
+    """Any text of a language; only control characters and broken surrogates are refused."""
+
     def read(value: object) -> str:
-        if not isinstance(value, str) or not 0 < len(value) <= max_chars or not value.isprintable():
+        if not isinstance(value, str) or len(value) > max_chars:
+            raise ValueError
+        if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
             raise ValueError
         return value
 
     return read
+
+
+def _identifier(value: object) -> str:
+    text = _text(_MAX_ID_CHARS)(value)
+    if not text or not text.isprintable():
+        raise ValueError
+    return text
 
 
 def _choice(*choices: str) -> Callable[[object], str]:
@@ -99,7 +115,10 @@ def _language(value: object) -> str:
 def _vocabulary(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or len(value) > _MAX_VOCABULARY_ENTRIES:
         raise ValueError
-    return tuple(_text(_MAX_VOCABULARY_ENTRY_CHARS)(entry) for entry in value)
+    entries = tuple(_text(_MAX_VOCABULARY_ENTRY_CHARS)(entry) for entry in value)
+    if not all(entry.strip() for entry in entries):
+        raise ValueError
+    return entries
 
 
 @frozen
@@ -120,7 +139,7 @@ def _resume(value: object) -> Resume:
     count = _integer(0, 2**53)
     try:
         resume = Resume(
-            session_id=_text(128)(value["session_id"]),
+            session_id=_identifier(value["session_id"]),
             committed_ms=count(value["committed_ms"]),
             audio_from_ms=count(value["audio_from_ms"]),
             seq=count(value["seq"]),
@@ -174,7 +193,7 @@ class SessionConfig:
     vocabulary: tuple[str, ...] = _rule(
         (),
         _vocabulary,
-        f"a list of up to {_MAX_VOCABULARY_ENTRIES} printable strings of up to "
+        f"a list of up to {_MAX_VOCABULARY_ENTRIES} strings of 1 to "
         f"{_MAX_VOCABULARY_ENTRY_CHARS} characters",
         configurable=True,
     )
@@ -186,13 +205,13 @@ class SessionConfig:
         "seq, utterance and onset_reported",
     )
     session_id: str | None = _rule(
-        None, _optional(_text(128)), "up to 128 printable characters, or null"
+        None, _optional(_identifier), "1 to 128 printable characters, or null"
     )
     user_id: str | None = _rule(
-        None, _optional(_text(128)), "up to 128 printable characters, or null"
+        None, _optional(_text(_MAX_ID_CHARS)), "up to 128 characters, or null"
     )
     conversation_id: str | None = _rule(
-        None, _optional(_text(128)), "up to 128 printable characters, or null"
+        None, _optional(_text(_MAX_ID_CHARS)), "up to 128 characters, or null"
     )
 
     @property
@@ -202,8 +221,11 @@ class SessionConfig:
 
 
 def primary_language(tag: str | None) -> str | None:
-    """The primary subtag of a BCP 47 tag: "en" of "en-US"; None of None."""
-    return None if tag is None else tag.split("-", 1)[0].lower()
+    """The primary subtag of a BCP 47 tag, "en" of "en-US", as Whisper names it; None of None."""
+    if tag is None:
+        return None
+    primary = tag.split("-", 1)[0].lower()
+    return _WHISPER_NAMES.get(primary, primary)
 
 
 _RULES: dict[str, _Rule] = {a.name: a.metadata["rule"] for a in attrs.fields(SessionConfig)}
@@ -257,3 +279,8 @@ def change_session_config(config: SessionConfig, raw: Mapping[str, object]) -> S
             )
         changes[name] = _checked(name, value)
     return attrs.evolve(config, **changes)
+
+
+def known_fields(raw: Mapping[str, object]) -> dict[str, object]:
+    """The fields of a client's object that mean something here; the rest need not be kept."""
+    return {name: value for name, value in raw.items() if name in _RULES}

@@ -32,14 +32,25 @@ class Peer:
         self.connection = connection
         self.transport = transport
         self.received: list[dict[str, Any]] = []
-        self.reading = True
+        self._reading = trio.Event()
+        self._reading.set()
         self._news = trio.lowlevel.ParkingLot()
 
+    def stop_reading(self) -> None:
+        """Take nothing from the socket until `go_on_reading`."""
+        self._reading = trio.Event()
+
+    def go_on_reading(self) -> None:
+        self._reading.set()
+
     async def read(self) -> None:
-        while (text := await self.transport.next_message()) is not None:
+        while True:
+            await self._reading.wait()
+            text = await self.transport.next_message()
+            if text is None:
+                return
             self.received.append(json.loads(text))
             self._news.unpark_all()
-        self._news.unpark_all()
 
     async def send(self, type_: str, **fields: object) -> None:
         await self.transport.feed(json.dumps({"type": type_, **fields}))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import trio
 import trio.lowlevel
 from trio.testing import MockClock
 
+from fasttalk_stt.connection.memory import PeerClosedError
 from fasttalk_stt.inference.fake import FakeEngine
-from tests.connection.conftest import Serving
+from tests.connection.conftest import Peer, Serving
 from tests.support import silence, sound
 
 
@@ -91,3 +94,47 @@ async def test_no_new_session_starts_on_a_draining_connection(
         await peer.wait_for("error", count=2)
     assert peer.errors == ["server_draining", "server_draining"]
     assert peer.types.count("session_started") == 1
+
+
+async def test_a_second_session_begun_just_before_is_ended_properly(
+    serving: Serving, autojump_clock: MockClock
+) -> None:
+    async with serving(FakeEngine(cost_s=lambda _: 2.0)) as server:
+        peer = server.connect()
+        await peer.start()
+        await peer.stream(np.concatenate((sound(1.0), silence(0.6))))
+        await peer.send("end_session")
+        await peer.send("start_session")
+        peer.connection.drain()
+        await peer.wait_for("session_ended", count=2)
+        await trio.sleep(0.1)
+    assert peer.types.count("transcription") == 1
+    assert peer.transport.close_frame is not None
+    assert peer.transport.close_frame.code == 1001
+
+
+async def test_a_held_back_replay_is_ended_with_what_was_heard(
+    serving: Serving, autojump_clock: MockClock
+) -> None:
+    async with serving(
+        FakeEngine(cost_s=lambda _: 2.0), max_pending_s=30.0, drain_timeout_s=20.0
+    ) as server:
+        peer = server.connect()
+        await peer.start()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_feed_for_ever, peer)
+            await trio.sleep(5)
+            begun = trio.current_time()
+            peer.connection.drain()
+            ended = await peer.wait_for("session_ended")
+            nursery.cancel_scope.cancel()
+    assert trio.current_time() - begun < 18.0
+    assert ended["audio"]["unsettled_ms"] > 10_000
+    last = peer.of_type("transcription")[-1]["data"]
+    assert ended["metadata"]["audio_committed_ms"] >= last["metadata"]["audio_start_ms"]
+
+
+async def _feed_for_ever(peer: Peer) -> None:
+    with suppress(PeerClosedError):
+        while True:
+            await peer.stream(np.concatenate((sound(1.0), silence(0.8))), pace=0)

@@ -52,6 +52,7 @@ class Driver:
         self.wanted: list[Entry] = []
         self.drafts: list[Draft] = []
         self.cancelled: list[Entry] = []
+        self.n_failed_flushes = 0
         self.sent: list[tuple[ServerMessage, Metadata]] = []
         self.errors: list[ProtocolError] = []
         self.do(self.session.begin())
@@ -73,15 +74,17 @@ class Driver:
             self.hear_raw(samples[start : start + frame].tobytes())
 
     def hear_raw(self, raw: bytes) -> None:
-        admitted, error = self.session.admit(raw, self.now_s)
+        frames, error = self.session.admit(raw, self.now_s)
         if error is not None:
             self.errors.append(error)
-        self.do(self.session.hear(admitted, self.now_s))
+        for frame in frames:
+            self.do(self.session.hear(frame, self.now_s))
         self.now_s += 0.032
 
     def resolve(self, entry: Entry, outcome: Heard | Failure | None = None) -> None:
         """Give an entry its outcome (by default words all along it) and send what is ready."""
         self.wanted.remove(entry)
+        self.n_failed_flushes += isinstance(outcome, Failure) and entry.segment.answers_flush
         if outcome is None:
             outcome = words_in(entry.segment.start, entry.segment.end)
         self.do(self.session.resolve(entry, outcome, self.now_s))

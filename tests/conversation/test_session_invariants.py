@@ -66,7 +66,7 @@ def act(driver: Driver, step: str, value: object) -> None:  # noqa: PLR0912 - on
         case "flush", None:
             driver.do(session.flush(driver.now_s))
         case "interrupt", scope:
-            driver.do(session.interrupt(scope))
+            driver.do(session.interrupt(scope, driver.now_s))
             driver.wanted = [entry for entry in driver.wanted if not entry.cancelled]
         case "configure", seconds:
             driver.do(session.configure({"buffer_duration": seconds}))
@@ -92,15 +92,16 @@ def act(driver: Driver, step: str, value: object) -> None:  # noqa: PLR0912 - on
 def check(driver: Driver, n_flushes: int) -> None:
     ended = driver.messages[-1]
     assert isinstance(ended, SessionEnded)
+    spoken_ms = sum(final.data.audio_duration_ms for final in driver.finals if final.data.text)
+    if not driver.errors:
+        assert abs(ended.audio.transcribed_ms - spoken_ms) <= len(driver.finals) + 1
     check_account(driver, ended)
     check_stamps(driver)
     check_finals(driver)
     check_onsets(driver)
     check_partials(driver)
     answers = sum(final.data.metadata.reason == "flush" for final in driver.finals)
-    cancelled = sum(entry.segment.answers_flush for entry in driver.cancelled)
-    failed = len(driver.of_type("error"))
-    assert n_flushes - cancelled - failed <= answers <= n_flushes - cancelled
+    assert answers == n_flushes - driver.n_failed_flushes
 
 
 def check_account(driver: Driver, ended: SessionEnded) -> None:
@@ -146,7 +147,9 @@ def check_finals(driver: Driver) -> None:
             previous_ms = time.start_ms
         assert data.processing_time_ms >= 0
         assert data.metadata.latency_ms >= 0
-    published = {(f.data.utterance, f.data.metadata.audio_start_ms) for f in driver.finals}
+    published = {
+        (f.data.utterance, f.data.metadata.audio_start_ms) for f in driver.finals if f.data.text
+    }
     for entry in driver.cancelled:
         at_ms = driver.session._timeline.to_ms(
             driver.session._timeline.to_session(entry.segment.start)
@@ -162,6 +165,12 @@ def check_onsets(driver: Driver) -> None:
     )
     with_text = {f.data.utterance for f in driver.finals if f.data.text}
     assert onsets == sorted(set(onsets))
+    if driver.session.config.fasttalk_mode and driver.session.config.enable_vad:
+        ended_early = {f.data.utterance for f in driver.finals} - set(onsets)
+        reasons = {f.data.metadata.reason for f in driver.finals if f.data.utterance in ended_early}
+        # Only an empty flush before any speech has no onset.
+        assert reasons <= {"flush"}
+        assert not ended_early & with_text
     for utterance in onsets:
         assert (utterance in with_text) != (rejected[utterance] == 1)
     assert set(rejected) <= set(onsets)

@@ -78,10 +78,11 @@ def test_prefix_is_what_the_answer_goes_on_from() -> None:
 
 def test_vocabulary_and_prefix_together_leave_room_for_an_answer() -> None:
     prompt = make_prompt(
-        TOKENIZER, vocabulary=("x" * 500,), prefix_text="y" * 150, with_timestamps=True
+        TOKENIZER, vocabulary=("x" * 500,), prefix_text="z" * 150 + "y" * 127, with_timestamps=True
     )
-    assert len(prompt.tokens) < MAX_TOKENS - 20
-    assert len(prompt.prefix) == 151
+    assert len(prompt.tokens) < MAX_TOKENS - 180
+    # The latest words are kept.
+    assert prompt.prefix == tuple(TOKENIZER.encode("z" + "y" * 127))
 
 
 def test_draft_leaves_out_time_stamps_and_half_characters() -> None:

@@ -69,9 +69,13 @@ def test_barge_in_follows_fasttalk_mode_unless_said(raw: dict[str, object], barg
         ("language", "", "ISO 639-1"),
         ("vocabulary", ["x"] * 65, "up to 64"),
         ("vocabulary", "word", "a list"),
-        ("vocabulary", [""], "printable"),
-        ("session_id", "x" * 129, "up to 128 printable"),
-        ("session_id", "line\nbreak", "up to 128 printable"),
+        ("vocabulary", [" "], "of 1 to 128"),
+        ("vocabulary", ["a\x00"], "of 1 to 128"),
+        ("user_id", "line\nbreak", "up to 128"),
+        ("buffer_duration", 10**400, "from 0.5 to 20"),
+        ("sample_rate", 10**400, "from 8000 to 48000"),
+        ("session_id", "x" * 129, "1 to 128 printable"),
+        ("session_id", "line\nbreak", "1 to 128 printable"),
         ("resume", {"session_id": "a"}, "session_id, committed_ms"),
     ],
 )
@@ -97,7 +101,8 @@ def test_resume_must_not_skip_audio() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tag", "code"), [("en", "en"), ("en-US", "en"), ("ZH-Hant-TW", "zh"), (None, None)]
+    ("tag", "code"),
+    [("en", "en"), ("en-US", "en"), ("nb-NO", "no"), ("ZH-Hant-TW", "zh"), (None, None)],
 )
 def test_the_engine_is_asked_for_the_primary_language(tag: str | None, code: str | None) -> None:
     assert read(language=tag).language_code == code
@@ -125,3 +130,8 @@ def test_configure_changes_what_may_change() -> None:
 def test_configure_refuses_what_only_a_start_sets(name: str) -> None:
     with pytest.raises(ProtocolError, match=f"{name} cannot change inside a session"):
         change_session_config(SessionConfig(), {name: None})
+
+
+def test_names_of_any_script_are_taken() -> None:
+    terms = ["\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "caf\u00e9\u00a0noir"]
+    assert read(vocabulary=terms).vocabulary == tuple(terms)
