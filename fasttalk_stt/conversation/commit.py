@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import takewhile
 
+from attrs import frozen
+
 from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.conversation.segments import Heard, HeardWord
 
@@ -20,6 +22,35 @@ SHORTEST_SEGMENT_SAMPLES = pipeline_samples(0.02)
 
 FORCED_AFTER_SAMPLES = pipeline_samples(10.0)
 """Audio that waited this long is committed up to the last word boundary there is."""
+
+
+@frozen
+class Cut:
+    """The first `n_words` are committed, and the audio up to `end` with them."""
+
+    n_words: int
+    end: int
+
+
+def choose_cut(
+    words: Sequence[HeardWord],
+    earlier: Sequence[HeardWord],
+    *,
+    start: int,
+    edge: int,
+    drop_wordless: bool,
+) -> Cut:
+    """Where to cut the open audio [start, edge) after a draft; `end` is `start` for nowhere.
+
+    `earlier` are the words that the draft before left open. `drop_wordless` lets audio go in which no
+    word was found: a detector that opened on noise must not hold it for ever.
+    """
+    if not words and drop_wordless:
+        n_words, end = 0, edge - COMMIT_MARGIN_SAMPLES
+    else:
+        n_words = committable(words, earlier, start=start, edge=edge)
+        end = cut_after(words, n_words, edge=edge) if n_words else start
+    return Cut(n_words, end) if end - start >= SHORTEST_SEGMENT_SAMPLES else Cut(0, start)
 
 
 def committable(

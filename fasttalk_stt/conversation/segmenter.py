@@ -12,23 +12,19 @@ import numpy.typing as npt
 from attrs import frozen
 
 from fasttalk_stt.audio.buffer import SampleBuffer
-from fasttalk_stt.audio.endpointer import (
-    Endpointer,
-    EndpointerSettings,
-    SpeechEnded,
-    SpeechStarted,
-)
+from fasttalk_stt.audio.endpointer import SpeechEnded, SpeechEvent, SpeechStarted
 from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.audio.vad import VoiceDetector, VoiceFrame
-from fasttalk_stt.conversation.commit import (
-    COMMIT_MARGIN_SAMPLES,
-    FORCED_AFTER_SAMPLES,
-    SHORTEST_SEGMENT_SAMPLES,
-    committable,
-    cut_after,
-)
+from fasttalk_stt.conversation.commit import FORCED_AFTER_SAMPLES, choose_cut
 from fasttalk_stt.conversation.context import Context
+from fasttalk_stt.conversation.hearing import Hearing
 from fasttalk_stt.conversation.recent import CONTEXT_SAMPLES, RecentWords
+from fasttalk_stt.conversation.segmenter_events import (
+    Committed,
+    Onset,
+    SegmenterEvent,
+    Silence,
+)
 from fasttalk_stt.conversation.segments import Draft, Heard, HeardWord, Segment, Speech
 from fasttalk_stt.conversation.utterance import (
     OpenUtterance,
@@ -41,11 +37,6 @@ PRE_ROLL_SAMPLES = pipeline_samples(0.3)
 """Audio kept before an onset, so that a soft first phoneme is not cut (at least 200 ms promised)."""
 POST_ROLL_SAMPLES = pipeline_samples(0.3)
 """Audio kept behind the last voiced frame: soft final consonants are not voiced."""
-CANDIDATE_SPEECH_SAMPLES = pipeline_samples(0.06)
-"""Unconfirmed speech that a flush or the session's end transcribes rather than drops."""
-
-PAUSE_SAMPLES = pipeline_samples(0.1)
-"""Silence in which no draft is begun."""
 DRAFT_GROWTH_SAMPLES = pipeline_samples(0.8)
 """New audio that makes another look at the open utterance worthwhile."""
 LONGEST_OPEN_SAMPLES = pipeline_samples(26.0)
@@ -61,33 +52,6 @@ class SegmenterLimits:
     max_silence_samples: int
 
 
-@frozen
-class Onset:
-    """An utterance was opened; `started` says where and how surely."""
-
-    utterance: int
-    started: SpeechStarted
-
-
-@frozen
-class Silence:
-    """Audio in which nothing was said and which no utterance needs any more."""
-
-    start: int
-    end: int
-
-
-@frozen
-class Committed:
-    """Words of an open utterance that will not change, and the segment they fill."""
-
-    segment: Segment
-    heard: Heard
-
-
-SegmenterEvent = Onset | Silence | Segment | Draft
-
-
 class Segmenter:
     """The segments of one session."""
 
@@ -98,14 +62,11 @@ class Segmenter:
         self._limits = limits
         self._context = Context()
         self._buffer = SampleBuffer()
-        self._detector = detector
-        self._endpointer = Endpointer(self._endpointer_settings())
+        self._hearing = Hearing(config, detector, max_silence_samples=limits.max_silence_samples)
         self._recent = RecentWords()
         self._open: OpenUtterance | None = None
         self._utterances = 0
         self._cursor = 0
-        self._heard_to = 0
-        self._deaf_before = 0
         self._generation = 0
 
     @property
@@ -133,34 +94,31 @@ class Segmenter:
         """Whether hearing more must wait for the outstanding draft: the window is nearly full."""
         if self._open is None or not self._open.draft_outstanding:
             return False
-        return self._heard_to - self._cursor >= HOLD_SAMPLES
+        return self._hearing.heard_to - self._cursor >= HOLD_SAMPLES
 
     def configure(self, config: SessionConfig) -> None:
         """Use a new configuration from the next frame on."""
         language = self._language
         self._config = config
         self._forget_words_unless(language)
-        self._detector.set_sensitivity(config.vad_sensitivity)
-        self._endpointer.settings = self._endpointer_settings()
+        self._hearing.adjust(self._config, self._context)
 
     def update_context(self, context: Context) -> None:
         language = self._language
         self._context = context
         self._forget_words_unless(language)
-        self._endpointer.settings = self._endpointer_settings()
+        self._hearing.adjust(self._config, self._context)
 
     def hear(self, samples: npt.NDArray[np.float32]) -> list[SegmenterEvent]:
         """Take the next float32[n_samples] of the stream."""
         self._buffer.append(samples)
         events: list[SegmenterEvent] = []
         if self._config.enable_vad:
-            for frame in self._detector.push(samples):
-                self._heard_to = frame.end
-                if frame.start >= self._deaf_before:
-                    events.extend(self._judge(frame))
+            for frame, event in self._hearing.push(samples):
+                events.extend(self._judge(frame, event))
         else:
-            self._heard_to = self._buffer.end
-            if self._open is None and self._heard_to > self._cursor:
+            self._hearing.heard_to = self._buffer.end
+            if self._open is None and self._hearing.heard_to > self._cursor:
                 self._begin(self._cursor, [])
         events.extend(self._release_silence())
         events.extend(self._look_again())
@@ -203,16 +161,15 @@ class Segmenter:
         if self._open is None:
             return []
         segment = self._cut(self._padded_end(end), "speech_end", ends_utterance=True, tail=tail)
-        self._endpointer.reset()
+        self._hearing.reset()
         return [segment]
 
     def discard(self, end: int) -> tuple[int, int]:
         """Drop the open utterance and everything not handed out before `end`; returns its bounds."""
         start, self._cursor = self._cursor, max(self._cursor, end)
-        self._deaf_before = self._cursor
         self._generation += 1
         self._open = None
-        self._endpointer.reset()
+        self._hearing.reset(deaf_before=self._cursor)
         return start, self._cursor
 
     def remember(self, segment: Segment, heard: Heard) -> None:
@@ -228,20 +185,18 @@ class Segmenter:
         waited = draft.edge - self._cursor
         if heard is None or waited < pipeline_samples(self._config.buffer_duration):
             return None
-        if not heard.words and self._may_drop(waited):
-            n_words, end = 0, draft.edge - COMMIT_MARGIN_SAMPLES
-        else:
-            n_words = committable(
-                heard.words, utterance.draft_words, start=self._cursor, edge=draft.edge
-            )
-            utterance.draft_words = heard.words[n_words:]
-            if not n_words:
-                return None
-            end = cut_after(heard.words, n_words, edge=draft.edge)
-        if end - self._cursor < SHORTEST_SEGMENT_SAMPLES:
-            utterance.draft_words = heard.words
+        cut = choose_cut(
+            heard.words,
+            utterance.draft_words,
+            start=self._cursor,
+            edge=draft.edge,
+            # Without a detector there is no endpoint to wait for.
+            drop_wordless=not self._config.enable_vad or waited >= FORCED_AFTER_SAMPLES,
+        )
+        utterance.draft_words = heard.words[cut.n_words :]
+        if cut.end == self._cursor:
             return None
-        words = heard.words[:n_words]
+        words, end = heard.words[: cut.n_words], cut.end
         # Without a detector no endpoint ends an utterance, so each commit does.
         ends_utterance = not self._config.enable_vad
         segment = self._segment(end, "buffer_full", ends_utterance=ends_utterance, speech=None)
@@ -260,21 +215,9 @@ class Segmenter:
         if language != self._language:
             self._recent = RecentWords()
 
-    def _endpointer_settings(self) -> EndpointerSettings:
-        silence_s = self._config.endpoint_silence_ms / 1000 * self._context.endpoint_factor
-        return EndpointerSettings(
-            endpoint_silence_samples=pipeline_samples(silence_s),
-            max_silence_samples=self._limits.max_silence_samples,
-            onset_frames=self._context.onset_frames,
-        )
-
-    def _judge(self, frame: VoiceFrame) -> list[SegmenterEvent]:
-        event = self._endpointer.push(frame)
+    def _judge(self, frame: VoiceFrame, event: SpeechEvent | None) -> list[SegmenterEvent]:
         if isinstance(event, SpeechStarted):
-            onset = max(event.onset, self._cursor)
-            silence = self._silence_to(max(onset - PRE_ROLL_SAMPLES, self._cursor))
-            self._begin(onset, self._endpointer.voiced_frames)
-            return [*silence, Onset(self._utterances, event)]
+            return self._begin_onset(event)
         if self._open is not None and frame.voiced:
             self._open.voiced_frames.append(frame.start)
         if isinstance(event, SpeechEnded):
@@ -300,23 +243,24 @@ class Segmenter:
         )
 
     def _has_speech(self) -> bool:
-        candidate = self._endpointer.candidate_voiced_samples
-        return self._open is not None or candidate >= CANDIDATE_SPEECH_SAMPLES
+        return self._open is not None or self._hearing.has_candidate
 
     def _begin_candidate(self) -> list[SegmenterEvent]:
         """Open an utterance on speech that is not confirmed yet."""
-        candidate = self._endpointer.candidate_onset
-        if self._open is not None or candidate is None:
+        if self._open is not None:
             return []
-        onset = max(candidate, self._cursor)
+        return self._begin_onset(self._hearing.open_by_decree())
+
+    def _begin_onset(self, started: SpeechStarted) -> list[SegmenterEvent]:
+        onset = max(started.onset, self._cursor)
         silence = self._silence_to(max(onset - PRE_ROLL_SAMPLES, self._cursor))
-        self._begin(onset, self._endpointer.voiced_frames)
-        return [*silence, Onset(self._utterances, self._endpointer.open())]
+        self._begin(onset, self._hearing.voiced_frames)
+        return [*silence, Onset(self._utterances, started)]
 
     def _padded_end(self, end: int) -> int:
         if not self._config.enable_vad:
             return end
-        padded = min(end, self._endpointer.speech_end + POST_ROLL_SAMPLES)
+        padded = min(end, self._hearing.speech_end + POST_ROLL_SAMPLES)
         return max(padded, self._cursor)
 
     def _empty_flush(self) -> Segment:
@@ -390,7 +334,7 @@ class Segmenter:
         utterance = self._open
         if utterance is None:
             raise RuntimeError("a segment needs an open utterance")
-        speech_end = self._endpointer.speech_end if self._config.enable_vad else end
+        speech_end = self._hearing.speech_end if self._config.enable_vad else end
         return Segment(
             utterance=utterance.number,
             start=self._cursor,
@@ -403,19 +347,11 @@ class Segmenter:
             cut_by_drain=cut_by_drain,
         )
 
-    def _may_drop(self, waited: int) -> bool:
-        """Whether open audio in which no words were found may be let go before it ends.
-
-        A detector that opened on noise must not hold it for ever; without one there is no endpoint
-        to wait for.
-        """
-        return not self._config.enable_vad or waited >= FORCED_AFTER_SAMPLES
-
     def _advance(self, cursor: int) -> None:
         self._cursor = cursor
         self._generation += 1
         if self._open is not None:
-            self._open.draft_edge = max(cursor, self._heard_to)
+            self._open.draft_edge = max(cursor, self._hearing.heard_to)
             self._open.forget_before(cursor)
 
     def _silence_to(self, position: int) -> list[SegmenterEvent]:
@@ -429,39 +365,35 @@ class Segmenter:
         """Hand out silence that can no longer become the pre-roll of an utterance."""
         if self._open is not None or not self._config.enable_vad:
             return []
-        onset = self._endpointer.candidate_onset
-        return self._silence_to((self._heard_to if onset is None else onset) - PRE_ROLL_SAMPLES)
+        return self._silence_to(self._hearing.silent_to - PRE_ROLL_SAMPLES)
 
     def _look_again(self) -> list[SegmenterEvent]:
         utterance = self._open
         if utterance is None:
             return []
-        open_samples = self._heard_to - self._cursor
+        open_samples = self._hearing.heard_to - self._cursor
         if open_samples >= LONGEST_OPEN_SAMPLES:
             # Only drafts that keep failing lead here; the segment's own request decides.
-            return [self._cut(self._heard_to, "buffer_full", ends_utterance=False)]
+            return [self._cut(self._hearing.heard_to, "buffer_full", ends_utterance=False)]
         if utterance.draft_outstanding:
             return []
         full = open_samples >= pipeline_samples(self._config.buffer_duration)
-        grown = self._heard_to - utterance.draft_edge >= DRAFT_GROWTH_SAMPLES
-        if not grown or not (full or self._config.interim_results) or self._in_pause():
+        grown = self._hearing.heard_to - utterance.draft_edge >= DRAFT_GROWTH_SAMPLES
+        # Near an endpoint a draft would only delay the segment that is about to be closed.
+        in_pause = self._config.enable_vad and self._hearing.in_pause
+        if not grown or in_pause or not (full or self._config.interim_results):
             return []
         utterance.draft_outstanding = True
-        utterance.draft_edge = self._heard_to
+        utterance.draft_edge = self._hearing.heard_to
         return [
             Draft(
                 utterance=utterance.number,
                 generation=self._generation,
                 start=self._cursor,
-                edge=self._heard_to,
-                speech=self._request(self._heard_to),
+                edge=self._hearing.heard_to,
+                speech=self._request(self._hearing.heard_to),
             )
         ]
-
-    def _in_pause(self) -> bool:
-        """Whether the endpoint may be near: a draft begun now would only delay its segment."""
-        silence = self._heard_to - self._endpointer.speech_end
-        return self._config.enable_vad and silence >= PAUSE_SAMPLES
 
     def _forget(self) -> None:
         self._buffer.forget_before(self._cursor - CONTEXT_SAMPLES)

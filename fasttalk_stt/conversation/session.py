@@ -27,13 +27,8 @@ from fasttalk_stt.conversation.ledger import Ledger, Outcome
 from fasttalk_stt.conversation.onsets import OnsetRegister
 from fasttalk_stt.conversation.publisher import Publisher, SessionStatistics
 from fasttalk_stt.conversation.queue import SegmentQueue
-from fasttalk_stt.conversation.segmenter import (
-    Onset,
-    Segmenter,
-    SegmenterEvent,
-    SegmenterLimits,
-    Silence,
-)
+from fasttalk_stt.conversation.segmenter import Segmenter, SegmenterLimits
+from fasttalk_stt.conversation.segmenter_events import Onset, SegmenterEvent, Silence
 from fasttalk_stt.conversation.segments import (
     NOTHING_HEARD,
     Draft,

@@ -76,8 +76,8 @@ async def test_an_interrupt_between_two_messages_of_a_segment_keeps_the_account(
 async def test_chained_sessions_share_the_bound_on_pending_audio(
     serving: Serving, autojump_clock: MockClock
 ) -> None:
-    engine = FakeEngine(cost_s=lambda _: 600.0)
-    async with serving(engine, max_pending_s=30.0, transcription_timeout_s=3_000.0) as server:
+    engine = FakeEngine(cost_s=lambda _: 250.0)
+    async with serving(engine, max_pending_s=30.0, transcription_timeout_s=300.0) as server:
         peer = server.connect()
         sent_s = 0.0
         with trio.move_on_after(60):
@@ -93,7 +93,7 @@ async def test_chained_sessions_share_the_bound_on_pending_audio(
 async def test_onsets_are_heard_while_the_engine_lags(
     serving: Serving, autojump_clock: MockClock
 ) -> None:
-    async with serving(FakeEngine(cost_s=lambda _: 60.0), transcription_timeout_s=600.0) as server:
+    async with serving(FakeEngine(cost_s=lambda _: 60.0), transcription_timeout_s=300.0) as server:
         peer = server.connect()
         await peer.start(fasttalk_mode=True)
         for n_onsets in range(1, 7):
@@ -161,6 +161,7 @@ async def test_an_ended_session_gives_its_id_up(
         assert len(server.sessions) == 0
         await other.start(session_id="x")
         await pooled.start(session_id="y")
+        await pooled.wait_for("session_started", count=2)
         assert pooled.errors == []
         assert len(server.sessions) == 2
 

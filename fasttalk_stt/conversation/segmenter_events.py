@@ -1,0 +1,35 @@
+"""What a segmenter says, beside the segments and drafts themselves."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from fasttalk_stt.audio.endpointer import SpeechStarted
+from fasttalk_stt.conversation.segments import Draft, Heard, Segment
+
+
+@frozen
+class Onset:
+    """An utterance was opened; `started` says where and how surely."""
+
+    utterance: int
+    started: SpeechStarted
+
+
+@frozen
+class Silence:
+    """Audio in which nothing was said and which no utterance needs any more."""
+
+    start: int
+    end: int
+
+
+@frozen
+class Committed:
+    """Words of an open utterance that will not change, and the segment they fill."""
+
+    segment: Segment
+    heard: Heard
+
+
+SegmenterEvent = Onset | Silence | Segment | Draft
