@@ -30,7 +30,10 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
         ),
         model_name=lambda: engine.model_name,
     )
-    return Composition(services, partial(own_model, engine, scheduler, services.readiness))
+    return Composition(
+        services,
+        partial(own_model, engine, scheduler, services.readiness, language=settings.language),
+    )
 
 
 def make_engine(settings: Settings) -> Engine:

@@ -8,7 +8,6 @@ package reads the environment. Hypercorn's own settings are in `hypercorn.toml`,
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +15,7 @@ from typing import Any, Literal
 import attrs
 from attrs import field, frozen
 
-LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+from fasttalk_stt.protocol.config import is_language_tag
 
 NOT_ENFORCED = ("API_KEYS", "ALLOWED_ORIGINS", "CONNECTION_RATE_LIMIT", "MESSAGE_RATE_LIMIT")
 """Variables that promise a protection which this version does not give."""
@@ -151,7 +150,7 @@ class Settings:
     language: str | None = _setting(
         "LANGUAGE",
         _language,
-        lambda value: value is None or LANGUAGE_TAG.fullmatch(value) is not None,
+        lambda value: value is None or is_language_tag(value),
         'a language tag such as "en" or "pt-BR", or "auto" to detect it',
         default=None,
     )

@@ -1,8 +1,8 @@
 """A Trio client for measuring: one connection, one session a recording, everything noted.
 
 It sends on an absolute schedule, so a slow moment is caught up and never becomes drift, and reads
-all the while. It judges nothing: it returns a `trace.SessionTrace`. For a product use
-`fasttalk_stt.client`, which reconnects and resumes; this one shows what happened instead.
+all the while. It judges nothing: it returns a `trace.SessionTrace`. It does not
+reconnect: it shows what happened instead.
 """
 
 from __future__ import annotations

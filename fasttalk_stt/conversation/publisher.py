@@ -148,7 +148,7 @@ class Publisher:
         )
 
     def add_compute(self, compute_ms: float) -> None:
-        """Count engine time that this session used, whether or not text came of it."""
+        """Count the engine time of an answer that came. That of requests left behind is not known."""
         self._compute_ms += compute_ms
 
     def _real_time_factor(self) -> float:

@@ -28,7 +28,13 @@ class ModelHub(Protocol):
 
 
 class FasterWhisperHub:
-    """faster-whisper's own downloads, in its own cache, so nothing is fetched twice."""
+    """faster-whisper's own downloads, so nothing is fetched twice.
+
+    They are kept in `cache_directory`, by default in the library's own cache.
+    """
+
+    def __init__(self, cache_directory: Path | None = None) -> None:
+        self._cache_dir = None if cache_directory is None else str(cache_directory)
 
     def names(self) -> tuple[str, ...]:
         from faster_whisper.utils import available_models  # noqa: PLC0415
@@ -39,7 +45,7 @@ class FasterWhisperHub:
         from faster_whisper.utils import download_model  # noqa: PLC0415
 
         try:
-            return Path(download_model(name, local_files_only=True))
+            return Path(download_model(name, local_files_only=True, cache_dir=self._cache_dir))
         except (OSError, ValueError):
             return None
 
@@ -47,7 +53,7 @@ class FasterWhisperHub:
         from faster_whisper.utils import download_model  # noqa: PLC0415
 
         try:
-            return Path(download_model(name))
+            return Path(download_model(name, cache_dir=self._cache_dir))
         except (OSError, ValueError) as error:
             # What the hub's client raises derives from OSError (network, disk) or ValueError
             # (a name it cannot parse).

@@ -109,7 +109,11 @@ def list_models(*, device: str = "auto", cache_directory: Path | None = None) ->
 
 
 def _catalogue(cache_directory: Path | None) -> ModelCatalogue:
-    return ModelCatalogue(cache_directory=cache_directory or default_cache_directory(os.environ))
+    directory = cache_directory or default_cache_directory(os.environ)
+    # Where nobody chose a place, the library's own cache is shared with other programs.
+    somebody_chose = cache_directory is not None or "MODEL_CACHE" in os.environ
+    hub = FasterWhisperHub(directory if somebody_chose else None)
+    return ModelCatalogue(cache_directory=directory, hub=hub)
 
 
 @frozen

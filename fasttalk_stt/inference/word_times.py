@@ -103,7 +103,8 @@ def merge_punctuation(words: Sequence[DecodedWord]) -> list[DecodedWord]:
     opening = ""
     for word in words:
         bare = word.text.strip()
-        if word.text.startswith(" ") and bare and bare in PREPENDED_PUNCTUATION:
+        if not bare or (word.text.startswith(" ") and bare in PREPENDED_PUNCTUATION):
+            # White space alone is no word either; scripts without spaces have it as a piece.
             opening += word.text
         elif merged and not opening and word.text and word.text in APPENDED_PUNCTUATION:
             merged[-1] = evolve(merged[-1], text=merged[-1].text + word.text)
@@ -113,7 +114,7 @@ def merge_punctuation(words: Sequence[DecodedWord]) -> list[DecodedWord]:
     if opening:
         # An opening mark at the very end opens nothing: it belongs to the last word.
         if not merged:
-            return list(words[-1:]) and [evolve(words[-1], text=opening)]
+            return [evolve(words[-1], text=opening)] if opening.strip() else []
         merged[-1] = evolve(merged[-1], text=merged[-1].text + opening)
     return merged
 

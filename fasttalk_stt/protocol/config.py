@@ -106,8 +106,13 @@ def _choice(*choices: str) -> Callable[[object], str]:
     return read
 
 
+def is_language_tag(value: str) -> bool:
+    """Whether the text has the form of an ISO 639-1 or BCP 47 code."""
+    return _LANGUAGE.fullmatch(value) is not None
+
+
 def _language(value: object) -> str:
-    if not isinstance(value, str) or not _LANGUAGE.fullmatch(value):
+    if not isinstance(value, str) or not is_language_tag(value):
         raise ValueError
     return value
 

@@ -11,6 +11,8 @@ import structlog
 import trio
 
 from fasttalk_stt.inference.engine import Engine
+from fasttalk_stt.inference.errors import EngineError
+from fasttalk_stt.protocol.config import primary_language
 from fasttalk_stt.service.readiness import Readiness, ReadinessState
 
 logger = structlog.get_logger(__name__)
@@ -23,14 +25,22 @@ class SchedulerLike(Protocol):
         """Serve until cancelled."""
 
 
-async def own_model(engine: Engine, scheduler: SchedulerLike, readiness: Readiness) -> None:
+async def own_model(
+    engine: Engine, scheduler: SchedulerLike, readiness: Readiness, *, language: str | None = None
+) -> None:
     """Load and serve the model until cancelled.
 
-    Raises what loading or the scheduler raises, with `readiness` failed before.
+    Raises what loading or the scheduler raises, with `readiness` failed before, and EngineError where
+    the model does not know the default `language`: every session would be refused for it.
     """
     try:
         started = trio.current_time()
         await engine.load()
+        if language is not None and primary_language(language) not in engine.supported_languages:
+            raise EngineError(
+                f"LANGUAGE={language}: the model {engine.model_name} does not know it: unset it, or "
+                "choose another MODEL"
+            )
         async with trio.open_nursery() as nursery:
             await nursery.start(scheduler.run)
             readiness.move(ReadinessState.READY)

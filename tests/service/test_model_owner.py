@@ -55,3 +55,13 @@ async def test_cancelling_is_no_failure(autojump_clock: trio.testing.MockClock) 
     with trio.move_on_after(1):
         await own_model(engine, Scheduler(engine, batch_size=1), readiness)
     assert readiness.state is ReadinessState.READY
+
+
+async def test_a_default_language_the_model_lacks_stops_the_start(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    readiness = Readiness()
+    engine = FakeEngine()
+    with pytest.RaisesGroup(pytest.RaisesExc(EngineError, match="LANGUAGE=sv: the model fake")):
+        await own_model(engine, Scheduler(engine, batch_size=1), readiness, language="sv")
+    assert readiness.state is ReadinessState.FAILED
