@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 
+import attrs
 import structlog
 import trio
 
@@ -194,7 +195,8 @@ class Receiver:
             case Configure(config=changes):
                 live = self._session(message)
                 self._check_language(change_session_config(SessionConfig(), changes).language)
-                await self._incoming.send(Command(live, Configure(known_fields(changes))))
+                offered = {k: v for k, v in known_fields(changes).items() if k != "eager_results"}
+                await self._incoming.send(Command(live, Configure(offered)))
             case ContextUpdate(language_context=language):
                 live = self._session(message)
                 self._check_language(language)
@@ -226,6 +228,8 @@ class Receiver:
         config, ignored = read_session_config(raw, self._default_config())
         self._check_language(config.language)
         self._check_supported(config)
+        # Not offered yet; the effective configuration says so.
+        config = attrs.evolve(config, eager_results=False)
         session_id = config.session_id or str(uuid.uuid4())
         session = Session(
             config,

@@ -198,6 +198,12 @@ def decode_client_message(text: str) -> ClientMessage:
     if cls is client_messages.StartSession:
         return cls(session_config=_object_field(document, kind, "session_config"))
     if cls is client_messages.Configure:
+        if document.get("config") is None:
+            raise ProtocolError(
+                INVALID_MESSAGE,
+                'configure has no "config". Put the fields to change into it, as in '
+                '{"type": "configure", "config": {"buffer_duration": 1.5}}.',
+            )
         return cls(config=_object_field(document, kind, "config"))
     if cls is client_messages.Interrupt:
         return _read_interrupt(document)

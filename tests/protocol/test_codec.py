@@ -127,6 +127,7 @@ def test_times_that_were_not_asked_for_are_absent_not_null() -> None:
         ('{"type": "speak"}', "unknown_message_type"),
         ('{"type": "start_session", "session_config": 3}', "invalid_message"),
         ('{"type": "configure", "config": []}', "invalid_message"),
+        ('{"type": "configure", "session_config": {}}', "invalid_message"),
         ('{"type": "interrupt", "scope": "some"}', "invalid_message"),
         ('{"type": "context_update", "data": {"conversation_state": "idle"}}', "invalid_message"),
         ('{"type": "context_update", "data": {"language_context": 5}}', "invalid_config"),
