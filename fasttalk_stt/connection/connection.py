@@ -99,7 +99,7 @@ class Connection:
         self._scope = trio.CancelScope()
 
         self._send_incoming, receive_incoming = trio.open_memory_channel[Incoming](INCOMING_ITEMS)
-        # Nothing waits here: a segment that is not taken yet holds the listener back.
+        # Nothing waits here: the transcriber starts a task for each request as it comes.
         self._send_work, receive_work = trio.open_memory_channel[Work](0)
         self._outbox, receive_outbox = trio.open_memory_channel[Outgoing](OUTBOX_ITEMS)
 

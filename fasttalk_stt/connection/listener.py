@@ -1,7 +1,7 @@
 """The listener: hears the audio and obeys the commands, in the order they came.
 
-It is where voice activity runs. It waits for the transcriber only where a session says so (a full
-window) or where too many segments are in flight; the audio then waits in the channel, never lost.
+It is where voice activity runs. It waits for the engine only where a session says so (a full window),
+and for a client far ahead of real time; the audio then waits in the channel, never lost.
 """
 
 from __future__ import annotations
