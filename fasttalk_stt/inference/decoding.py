@@ -106,6 +106,17 @@ class Prompt:
     n_previous: int
     prefix: tuple[int, ...]
 
+    def max_length(self, limit: int) -> int:
+        """What CTranslate2's `max_length` must be for an answer of up to `limit` new tokens.
+
+        The library decodes at most min(max_length / 2, max_length - prompt) tokens and counts the
+        prefix among them (CTranslate2 4.8, `Whisper::generate`), so a sum of prompt and limit would
+        stop an answer behind a long prefix in the middle of a word.
+        """
+        room = MAX_TOKENS - (len(self.tokens) - len(self.prefix))
+        wanted = min(len(self.prefix) + limit, room)
+        return max(2 * wanted, wanted + len(self.tokens))
+
 
 def make_prompt(
     tokenizer: Tokenizer,

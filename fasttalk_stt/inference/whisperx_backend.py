@@ -294,14 +294,14 @@ class WhisperXBackend:
         limits: Sequence[int],
         options: DecodingOptions,
     ) -> list[Draft]:
-        # The library counts the prompt in, and has one limit for all.
+        # The library has one limit for all.
         longest = max(
-            len(prompt.tokens) + limit for prompt, limit in zip(prompts, limits, strict=True)
+            prompt.max_length(limit) for prompt, limit in zip(prompts, limits, strict=True)
         )
         answers = self._whisper.model.generate(
             encoded,
             [list(prompt.tokens) for prompt in prompts],
-            max_length=min(longest, MAX_TOKENS),
+            max_length=longest,
             suppress_tokens=self._suppressed,
             **options.generate_arguments(),
         )

@@ -140,3 +140,15 @@ def test_the_encoder_sees_the_speech_and_eight_seconds_of_silence(
     n_frames: int, context: int
 ) -> None:
     assert context_frames(n_frames) == context
+
+
+@pytest.mark.parametrize("n_prefix", [0, 10, 100])
+@pytest.mark.parametrize("limit", [5, 60, 400])
+def test_the_library_is_given_room_for_the_prefix_and_the_whole_answer(
+    n_prefix: int, limit: int
+) -> None:
+    prompt = make_prompt(TOKENIZER, prefix_text="y" * n_prefix, with_timestamps=True)
+    max_length = prompt.max_length(limit)
+    decoded = min(max_length // 2, max_length - len(prompt.tokens))
+    control = len(prompt.tokens) - len(prompt.prefix)
+    assert decoded >= min(len(prompt.prefix) + limit, MAX_TOKENS - control)
