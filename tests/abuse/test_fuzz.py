@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -42,8 +43,11 @@ def test_server_is_well_after_300_hostile_connections() -> None:
         assert report["stats"]["active_connections"] == 0
         # The attacks reached the WebSocket, they were not merely refused.
         assert report["outcomes"]["101"] > 50
-        # The probe's own connection may still be closing.
-        assert process.num_fds() <= n_files_before + 2
+        # The last connections may still be closing: the server lingers 2 s for a peer's answer.
+        deadline = time.monotonic() + 10
+        while process.num_fds() > n_files_before + 1 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert process.num_fds() <= n_files_before + 1
     finally:
         server.kill()
         server.communicate()
