@@ -175,7 +175,11 @@ class WhisperXBackend:
 
     def _decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
         longest = max(request.duration_s for request in requests)
-        hypotheses = self._attempt(requests, context_frames(math.ceil(longest * FRAMES_PER_S)))
+        n_context_frames = context_frames(math.ceil(longest * FRAMES_PER_S))
+        if any(request.vocabulary for request in requests):
+            # Seen with base: with less context it no longer heeds the names it is given.
+            n_context_frames = FULL_CONTEXT_FRAMES
+        hypotheses = self._attempt(requests, n_context_frames)
         return [
             self._second_look(request, hypothesis)
             for request, hypothesis in zip(requests, hypotheses, strict=True)

@@ -7,13 +7,21 @@ importing, loading nor decoding ever blocks the event loop. It knows no sessions
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import trio
 
 from fasttalk_stt.inference.engine import DecodeRequest, Hypothesis
 from fasttalk_stt.inference.models import ResolvedModel
 from fasttalk_stt.inference.whisperx_backend import WhisperXBackend
+
+T = TypeVar("T")
+
+LEAVE_S = 10.0
+"""How long a shutdown waits for a call that is running. A process that ends while the model's native
+threads work is aborted instead of exiting; a call that hangs must not hold it for ever."""
 
 
 class WhisperXEngine:
@@ -55,17 +63,28 @@ class WhisperXEngine:
         """Import WhisperX, load the weights and warm up: seconds, in a worker thread.
 
         Raises EngineError when the model does not work, GpuError when the GPU does not.
-        Cancelling, as at shutdown, leaves the thread behind; it keeps its seat until it ends.
+        Cancelling is as for `decode`.
         """
-        await trio.to_thread.run_sync(
-            self._backend.load, limiter=self._limiter, abandon_on_cancel=True
-        )
+        await self._in_thread(self._backend.load)
 
     async def decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
-        """See `WhisperXBackend.decode`. Cancelling, as at shutdown, abandons the computation."""
-        return await trio.to_thread.run_sync(
-            self._backend.decode,
-            list(requests),
-            limiter=self._limiter,
-            abandon_on_cancel=True,
-        )
+        """See `WhisperXBackend.decode`.
+
+        Cancelling, as at shutdown, waits up to LEAVE_S for the computation, then leaves it behind.
+        """
+        return await self._in_thread(partial(self._backend.decode, list(requests)))
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        finished = False
+        try:
+            result = await trio.to_thread.run_sync(
+                call, limiter=self._limiter, abandon_on_cancel=True
+            )
+            finished = True
+        finally:
+            if not finished:
+                # The thread keeps its seat until it ends.
+                with trio.move_on_after(LEAVE_S, shield=True):
+                    async with self._limiter:
+                        pass
+        return result
