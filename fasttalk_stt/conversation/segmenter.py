@@ -164,13 +164,12 @@ class Segmenter:
         self._hearing.reset()
         return [segment]
 
-    def discard(self, end: int) -> tuple[int, int]:
-        """Drop the open utterance and everything not handed out before `end`; returns its bounds."""
-        start, self._cursor = self._cursor, max(self._cursor, end)
+    def discard(self, end: int) -> None:
+        """Drop the open utterance and everything not handed out before `end`."""
+        self._cursor = max(self._cursor, end)
         self._generation += 1
         self._open = None
         self._hearing.reset(deaf_before=self._cursor)
-        return start, self._cursor
 
     def remember(self, segment: Segment, heard: Heard) -> None:
         """A segment's words are known: they serve later requests as context."""
