@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
+from fasttalk_stt.audio.cascade import CascadeVad
+from fasttalk_stt.audio.vad import VoiceDetector
+from fasttalk_stt.audio.webrtc import WebRtcVad
 from fasttalk_stt.connection.connection import Connection
+from fasttalk_stt.connection.ears import Ears, JudgeTurn
 from fasttalk_stt.connection.registry import SessionRegistry
+from fasttalk_stt.conversation.backchannels import (
+    Backchannels,
+    BackchannelsError,
+    default_backchannels,
+    read_backchannels,
+)
 from fasttalk_stt.guard import GuardStatistics
 from fasttalk_stt.inference.engine import Engine
 from fasttalk_stt.inference.models import resolve_model
 from fasttalk_stt.inference.scheduler import Scheduler
+from fasttalk_stt.inference.silero import SileroModel, SileroVad
+from fasttalk_stt.inference.smart_turn import SmartTurn
+from fasttalk_stt.inference.turn_judge import TurnJudge
 from fasttalk_stt.inference.whisperx_engine import WhisperXEngine
 from fasttalk_stt.service.connections import ConnectionManager
 from fasttalk_stt.service.model_owner import own_model
 from fasttalk_stt.service.readiness import Readiness
 from fasttalk_stt.service.services import Composition, Services
-from fasttalk_stt.settings import Settings
+from fasttalk_stt.settings import Settings, SettingsError
+
+_GATE_SENSITIVITY = 0
+"""The easiest: what the gate misses, nobody hears."""
 
 
 def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Composition:
@@ -26,7 +44,11 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
         readiness=Readiness(),
         guard=guard,
         connect=partial(
-            Connection, settings=settings, scheduler=scheduler, sessions=SessionRegistry()
+            Connection,
+            settings=settings,
+            scheduler=scheduler,
+            ears=make_ears(settings),
+            sessions=SessionRegistry(),
         ),
         model_name=lambda: engine.model_name,
     )
@@ -34,6 +56,47 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
         services,
         partial(own_model, engine, scheduler, services.readiness, language=settings.language),
     )
+
+
+def make_ears(settings: Settings) -> Ears:
+    """Load what sessions hear with: the voice detector, the word lists, the judge of turns.
+
+    Blocks for some tenths of a second. Raises SettingsError for a list that cannot be used,
+    ModelNotFoundError or EngineError for a small model that is missing or does not work.
+    """
+    return Ears(
+        make_detector=_detector_maker(settings.vad),
+        endpointer=settings.endpointer,
+        backchannels=_backchannels(settings.backchannels_file),
+        judge_turn=_turn_judge() if settings.endpointer == "smart" else None,
+    )
+
+
+def _detector_maker(kind: str) -> Callable[[int], VoiceDetector]:
+    if kind == "webrtc":
+        return WebRtcVad
+    model = SileroModel()
+    model.load()
+    if kind == "silero":
+        return partial(SileroVad, model)
+    return lambda sensitivity: CascadeVad(
+        WebRtcVad(_GATE_SENSITIVITY), SileroVad(model, sensitivity)
+    )
+
+
+def _backchannels(file: Path | None) -> Backchannels:
+    if file is None:
+        return default_backchannels()
+    try:
+        return read_backchannels(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, BackchannelsError) as error:
+        raise SettingsError(f"BACKCHANNELS_FILE={file} cannot be used: {error}") from error
+
+
+def _turn_judge() -> JudgeTurn:
+    model = SmartTurn()
+    model.load()
+    return TurnJudge(model).probability
 
 
 def make_engine(settings: Settings) -> Engine:

@@ -22,6 +22,9 @@ NOT_ENFORCED = ("API_KEYS", "ALLOWED_ORIGINS", "CONNECTION_RATE_LIMIT", "MESSAGE
 
 NOT_ENFORCED_PREFIX = "JWT_"
 
+VAD_KINDS = ("cascade", "webrtc", "silero")
+ENDPOINTERS = ("silence", "adaptive", "smart")
+
 COMPUTE_TYPES = (
     "auto",
     "float32",
@@ -146,7 +149,19 @@ class Settings:
     min_audio_length_s: float = _seconds("MIN_AUDIO_LENGTH", 0.5, 0.0, 5.0)
     max_silence_duration_s: float = _seconds("MAX_SILENCE_DURATION", 2.0, 0.5, 30.0)
     endpoint_silence_ms: int = _whole("ENDPOINT_SILENCE_MS", 500, 100, 5_000, "ms")
+    vad: str = _choice("VAD", "cascade", VAD_KINDS)
     vad_sensitivity: int = _whole("VAD_SENSITIVITY", 2, 0, 3)
+    endpointer: Literal["silence", "adaptive", "smart"] = _choice(
+        "ENDPOINTER", "adaptive", ENDPOINTERS
+    )
+    backchannels_file: Path | None = _setting(
+        "BACKCHANNELS_FILE",
+        Path,
+        lambda value: value is None or (isinstance(value, Path) and value.is_file()),
+        "a TOML file that can be read",
+        default=None,
+    )
+    """None: the lists that come with the package."""
     language: str | None = _setting(
         "LANGUAGE",
         _language,

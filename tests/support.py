@@ -7,16 +7,22 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from fasttalk_stt.audio.vad import FRAME_SAMPLES, VoiceFrame, loudness
+from fasttalk_stt.audio.vad import VoiceFrame, VoiceRule, loudness
 
 NOON = datetime(2024, 1, 15, 12, tzinfo=UTC)
+
+FRAME_SAMPLES = 320
+"""A frame of LevelDetector: 20 ms."""
 
 LOUD = 0.1
 """An amplitude that LevelDetector and the fake engine take for speech."""
 
 
 class LevelDetector:
-    """A voice detector that takes everything above -40 dBFS for voice."""
+    """A voice detector that takes everything above -40 dBFS for voice.
+
+    100 ms of it open an utterance, 140 ms while the bot speaks, 40 ms resume one.
+    """
 
     def __init__(self, sensitivity: int = 2) -> None:
         self.sensitivity = sensitivity
@@ -26,6 +32,14 @@ class LevelDetector:
     def set_sensitivity(self, sensitivity: int) -> None:
         self.sensitivity = sensitivity
 
+    def rule(self, *, bot_is_speaking: bool) -> VoiceRule:
+        return VoiceRule(
+            bias=0.0,
+            onset_evidence=9.3 if bot_is_speaking else 6.5,
+            resume_evidence=2.6,
+            keep_probability=0.5,
+        )
+
     def push(self, samples: npt.NDArray[np.float32]) -> list[VoiceFrame]:
         waiting = np.concatenate((self._waiting, samples))
         frames = []
@@ -33,7 +47,8 @@ class LevelDetector:
             level = loudness(waiting[:FRAME_SAMPLES])
             start = self._position
             self._position += FRAME_SAMPLES
-            frames.append(VoiceFrame(start, self._position, level > 1 / 3, level))
+            probability = 0.9 if level > 1 / 3 else 0.1
+            frames.append(VoiceFrame(start, self._position, probability, level))
             waiting = waiting[FRAME_SAMPLES:]
         self._waiting = waiting
         return frames

@@ -1,53 +1,66 @@
-"""Where speech begins and ends: a state machine over voice frames, with hysteresis on both edges.
+"""Where speech begins, pauses, resumes and ends: a state machine with hysteresis on both edges.
 
-Frames in, `SpeechStarted` and `SpeechEnded` out. All positions are pipeline samples; no clock is
-read. What is done about an utterance is `conversation.segmenter`'s business.
-
-Onset: enough voiced frames within a short window, so that a click or a cough opens nothing.
-End: no cluster of voiced frames for the endpoint silence, so that a single voiced frame in a pause
-does not prolong it.
+Voice frames in, events out. All positions are pipeline samples; no clock is read. What is done about
+an utterance is `conversation.segmenter`'s business. Decisions about silence are made to the sample,
+so they do not depend on how the stream is cut into messages: `advance` tells up to where audio was
+heard, beyond the last frame that is complete.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
-from fasttalk_stt.audio.vad import FRAME_SAMPLES, VoiceFrame
+from fasttalk_stt.audio.timeline import pipeline_samples
+from fasttalk_stt.audio.vad import VoiceFrame, VoiceRule
 
-ONSET_WINDOW_FRAMES = 8
-"""160 ms in which the voiced frames of an onset must lie."""
-CLUSTER_WINDOW_FRAMES = 3
-CLUSTER_VOICED_FRAMES = 2
-"""Inside an utterance two voiced frames of three (60 ms) count as speech; one alone does not."""
+EVIDENCE_SAMPLES = pipeline_samples(0.032)
+"""The length of frame whose log-odds count once."""
+_SUREST = 0.999
 
 
 @frozen
 class EndpointerSettings:
-    """`onset_frames` of ONSET_WINDOW_FRAMES must be voiced to open an utterance.
+    """`pause_samples` of silence are a pause, `endpoint_silence_samples` end the utterance.
 
-    The defaults ask for 100 ms of voice: the shortest words people answer with ("no", "yes") have
-    more, clicks have less. `max_silence_samples` ends an utterance whose endpoint silence is longer.
+    `max_silence_samples` ends an utterance whose endpoint silence is longer.
     """
 
+    rule: VoiceRule
+    pause_samples: int
     endpoint_silence_samples: int
     max_silence_samples: int
-    onset_frames: int = field(default=5)
 
 
 @frozen
 class SpeechStarted:
-    """`onset` is the start of the first voiced frame, `detected_at` the end of the deciding one.
-
-    `confidence` 0-1 is the share of voiced frames since the onset, `level` 0-1 their mean loudness.
-    """
+    """`onset` is the start of the first frame that spoke for speech, `detected_at` the end of the
+    deciding one, `frames` those between. `confidence` 0-1 is their mean probability of voice, `level`
+    0-1 their mean loudness."""
 
     onset: int
     detected_at: int
     confidence: float
     level: float
+    frames: tuple[VoiceFrame, ...] = ()
+
+
+@frozen
+class SpeechPaused:
+    """Silence since `speech_end` has become a pause: the utterance may be over."""
+
+    speech_end: int
+    at: int
+
+
+@frozen
+class SpeechResumed:
+    """After a pause of `pause_samples` the same utterance goes on."""
+
+    at: int
+    pause_samples: int
 
 
 @frozen
@@ -59,93 +72,142 @@ class SpeechEnded:
     reason: Literal["speech_end", "max_silence"]
 
 
-SpeechEvent = SpeechStarted | SpeechEnded
+SpeechEvent = SpeechStarted | SpeechPaused | SpeechResumed | SpeechEnded
+
+
+@define
+class _Evidence:
+    """The CUSUM of `VoiceRule`, and the frames it rests on: those since it was last nothing."""
+
+    total: float = 0.0
+    frames: list[VoiceFrame] = field(factory=list)
+
+    def add(self, frame: VoiceFrame, bias: float) -> None:
+        probability = min(max(frame.probability, 1 - _SUREST), _SUREST)
+        log_odds = math.log(probability / (1 - probability))
+        share = (frame.end - frame.start) / EVIDENCE_SAMPLES
+        self.total = max(self.total + (log_odds - bias) * share, 0.0)
+        if self.total > 0:
+            self.frames.append(frame)
+        else:
+            self.frames.clear()
+
+    def clear(self) -> None:
+        self.total = 0.0
+        self.frames.clear()
 
 
 class Endpointer:
-    """The state machine of one session. Settings may change between frames."""
+    """The state machine of one session. Settings may change at any time, also during a pause."""
 
     def __init__(self, settings: EndpointerSettings) -> None:
         self.settings = settings
-        self._window: deque[VoiceFrame] = deque(maxlen=ONSET_WINDOW_FRAMES)
+        self._evidence = _Evidence()
         self._speaking = False
+        self._paused = False
         self._speech_end = 0
+        self._heard_to = 0
 
     @property
     def speech_end(self) -> int:
-        """The end of the last voiced cluster of the utterance that is open."""
+        """The end of the last voiced frame of the utterance that is open."""
         return self._speech_end
 
     @property
-    def voiced_frames(self) -> list[int]:
-        """The starts of the voiced frames in the onset window."""
-        return [frame.start for frame in self._window if frame.voiced]
+    def in_pause(self) -> bool:
+        """Whether an utterance is open in which nobody speaks for the moment."""
+        return self._paused
 
     @property
-    def candidate_onset(self) -> int | None:
-        """Where an onset would lie that is not yet confirmed; None where nothing is voiced."""
-        if self._speaking:
-            return None
-        return next((frame.start for frame in self._window if frame.voiced), None)
+    def candidate_frames(self) -> list[VoiceFrame]:
+        """The frames that speak for speech, but not yet enough: of an onset, or of one that resumes."""
+        return list(self._evidence.frames)
 
-    @property
-    def candidate_voiced_samples(self) -> int:
-        """How much voice the unconfirmed onset holds so far."""
-        if self._speaking:
-            return 0
-        return sum(frame.end - frame.start for frame in self._window if frame.voiced)
+    def push(self, frame: VoiceFrame) -> list[SpeechEvent]:
+        """Take the next frame, in order and without a gap."""
+        # What the silence before this frame's end has decided is not undone by the frame.
+        events = self.advance(frame.end - 1)
+        events += self._while_speaking(frame) if self._speaking else self._while_silent(frame)
+        return events + self.advance(frame.end)
 
-    def push(self, frame: VoiceFrame) -> SpeechEvent | None:
-        """Take the next frame; at most one event follows from it."""
-        self._window.append(frame)
-        return self._while_speaking(frame) if self._speaking else self._while_silent(frame)
+    def advance(self, position: int) -> list[SpeechEvent]:
+        """All frames that end before or at `position` were pushed, and audio was heard up to it."""
+        events: list[SpeechEvent] = []
+        if self._speaking:
+            events = self._silence_until(position)
+        self._heard_to = max(self._heard_to, position)
+        return events
 
     def open(self) -> SpeechStarted:
         """Begin an utterance by decree, as a flush does with speech not yet confirmed.
 
-        Some frame of the window must be voiced: `candidate_onset` is not None.
+        `candidate_frames` must not be empty.
         """
-        self._speaking = True
-        self._speech_end = self._window[-1].end
-        return self._started()
+        return self._start()
 
     def reset(self) -> None:
         """Forget the open utterance or candidate; the next frame starts from silence."""
-        self._speaking = False
-        self._window.clear()
+        self._speaking = self._paused = False
+        self._evidence.clear()
 
-    def _while_silent(self, frame: VoiceFrame) -> SpeechEvent | None:
-        voiced = [f for f in self._window if f.voiced]
-        if not frame.voiced or len(voiced) < self.settings.onset_frames:
-            return None
+    def _while_silent(self, frame: VoiceFrame) -> list[SpeechEvent]:
+        rule = self.settings.rule
+        self._evidence.add(frame, rule.bias)
+        if self._evidence.total < rule.onset_evidence:
+            return []
+        return [self._start()]
+
+    def _start(self) -> SpeechStarted:
+        frames = self._evidence.frames
+        started = SpeechStarted(
+            onset=frames[0].start,
+            detected_at=frames[-1].end,
+            confidence=sum(frame.probability for frame in frames) / len(frames),
+            level=sum(frame.level for frame in frames) / len(frames),
+            frames=tuple(frames),
+        )
         self._speaking = True
-        self._speech_end = frame.end
-        return self._started()
+        self._paused = False
+        self._speech_end = frames[-1].end
+        self._evidence.clear()
+        return started
 
-    def _started(self) -> SpeechStarted:
-        voiced = [frame for frame in self._window if frame.voiced]
-        onset, detected_at = voiced[0].start, self._window[-1].end
-        return SpeechStarted(
-            onset=onset,
-            detected_at=detected_at,
-            confidence=len(voiced) / ((detected_at - onset) // FRAME_SAMPLES),
-            level=sum(frame.level for frame in voiced) / len(voiced),
-        )
-
-    def _while_speaking(self, frame: VoiceFrame) -> SpeechEvent | None:
-        if frame.voiced:
-            recent = list(self._window)[-CLUSTER_WINDOW_FRAMES:]
-            if sum(f.voiced for f in recent) >= CLUSTER_VOICED_FRAMES:
+    def _while_speaking(self, frame: VoiceFrame) -> list[SpeechEvent]:
+        rule = self.settings.rule
+        if not self._paused:
+            if frame.probability >= rule.keep_probability:
                 self._speech_end = frame.end
-        silence = frame.end - self._speech_end
+            return []
+        self._evidence.add(frame, rule.bias)
+        if self._evidence.total < rule.resume_evidence:
+            return []
+        first = self._evidence.frames[0].start
+        resumed = SpeechResumed(at=frame.end, pause_samples=max(first - self._speech_end, 0))
+        self._paused = False
+        self._speech_end = frame.end
+        self._evidence.clear()
+        return [resumed]
+
+    def _silence_until(self, position: int) -> list[SpeechEvent]:
+        """What follows from hearing nothing more up to `position`."""
         settings = self.settings
-        if silence < min(settings.endpoint_silence_samples, settings.max_silence_samples):
-            return None
-        waiting_still = silence < settings.endpoint_silence_samples
-        event = SpeechEnded(
-            speech_end=self._speech_end,
-            decided_at=frame.end,
-            reason="max_silence" if waiting_still else "speech_end",
-        )
-        self.reset()
-        return event
+        events: list[SpeechEvent] = []
+        paused_at = self._speech_end + settings.pause_samples
+        if not self._paused and position >= paused_at:
+            self._paused = True
+            self._evidence.clear()
+            events.append(SpeechPaused(self._speech_end, max(paused_at, self._heard_to)))
+        needed = min(settings.endpoint_silence_samples, settings.max_silence_samples)
+        ended_at = self._speech_end + needed
+        if position >= ended_at:
+            waiting_still = needed < settings.endpoint_silence_samples
+            events.append(
+                SpeechEnded(
+                    speech_end=self._speech_end,
+                    decided_at=max(ended_at, self._heard_to),
+                    reason="max_silence" if waiting_still else "speech_end",
+                )
+            )
+            # Evidence that somebody speaks again is kept: it counts towards the next onset.
+            self._speaking = self._paused = False
+        return events

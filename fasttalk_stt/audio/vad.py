@@ -1,6 +1,6 @@
-"""Which short frames hold voice: the WebRTC detector over 20 ms frames of the 16 kHz stream.
+"""What a voice detector says of a 16 kHz stream, frame by frame, whichever detector it is.
 
-It judges frames and nothing more; `endpointer` makes speech of them.
+A detector judges frames and nothing more: `endpointer` makes speech of them by a `VoiceRule`.
 """
 
 from __future__ import annotations
@@ -10,29 +10,39 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import webrtcvad
 from attrs import frozen
 
-from fasttalk_stt.audio.timeline import PIPELINE_RATE_HZ
-
-FRAME_SAMPLES = 320
-"""20 ms at 16 kHz, one of the three lengths (10, 20, 30 ms) the WebRTC detector takes."""
-
 _FLOOR_DBFS = -60.0
-_S16_PEAK = 32767.0
 
 
 @frozen
 class VoiceFrame:
     """The judgement of one frame: [start, end) in pipeline samples.
 
-    `level` 0-1 is the loudness, linear in dB from -60 dBFS (0) to full scale (1).
+    `probability` 0-1 is how sure the detector is of voice. `level` 0-1 is the loudness, linear in dB
+    from -60 dBFS (0) to full scale (1).
     """
 
     start: int
     end: int
-    voiced: bool
+    probability: float
     level: float
+
+
+@frozen
+class VoiceRule:
+    """How probabilities become speech: evidence is summed over frames and decays without them.
+
+    Each frame adds its log-odds (of a probability clipped to 0.001-0.999) less `bias`, in proportion
+    to its length (per 32 ms); the sum never falls below 0 (Page's CUSUM test, Biometrika 1954).
+    At `onset_evidence` an utterance opens; inside one, after a pause, speech goes on at
+    `resume_evidence`. A frame of at least `keep_probability` inside an utterance is voiced.
+    """
+
+    bias: float
+    onset_evidence: float
+    resume_evidence: float
+    keep_probability: float
 
 
 class VoiceDetector(Protocol):
@@ -40,6 +50,12 @@ class VoiceDetector(Protocol):
 
     def set_sensitivity(self, sensitivity: int) -> None:
         """0 is easily triggered, 3 strict."""
+
+    def rule(self, *, bot_is_speaking: bool) -> VoiceRule:
+        """How this detector's frames are to be read, at its sensitivity.
+
+        Stricter while the bot speaks: its voice leaks into microphones.
+        """
 
     def push(self, samples: npt.NDArray[np.float32]) -> list[VoiceFrame]:
         """Take float32[n_samples] and return the judgement of each frame that is complete."""
@@ -54,39 +70,3 @@ def loudness(samples: npt.NDArray[np.float32]) -> float:
         return 0.0
     dbfs = 10.0 * math.log10(mean_square)
     return min(max(1.0 - dbfs / _FLOOR_DBFS, 0.0), 1.0)
-
-
-class WebRtcVad:
-    """The WebRTC project's detector: cheap, quick, and easily taken in by noise."""
-
-    def __init__(self, sensitivity: int) -> None:
-        """`sensitivity` 0-3 is the detector's aggressiveness: 0 is easily triggered, 3 strict."""
-        self._detector = webrtcvad.Vad(sensitivity)
-        self._waiting = np.empty(0, dtype=np.float32)
-        self._position = 0
-
-    def set_sensitivity(self, sensitivity: int) -> None:
-        self._detector.set_mode(sensitivity)
-
-    def push(self, samples: npt.NDArray[np.float32]) -> list[VoiceFrame]:
-        if len(self._waiting):
-            samples = np.concatenate((self._waiting, samples))
-        n_frames = len(samples) // FRAME_SAMPLES
-        used = n_frames * FRAME_SAMPLES
-        self._waiting = samples[used:].copy()
-        pcm = (samples[:used] * _S16_PEAK).astype(np.int16).tobytes()
-        frames = []
-        for i in range(n_frames):
-            frame = samples[i * FRAME_SAMPLES : (i + 1) * FRAME_SAMPLES]
-            raw = pcm[i * FRAME_SAMPLES * 2 : (i + 1) * FRAME_SAMPLES * 2]
-            start = self._position + i * FRAME_SAMPLES
-            frames.append(
-                VoiceFrame(
-                    start=start,
-                    end=start + FRAME_SAMPLES,
-                    voiced=self._detector.is_speech(raw, PIPELINE_RATE_HZ),
-                    level=loudness(frame),
-                )
-            )
-        self._position += used
-        return frames

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import structlog
 import trio
 
-from fasttalk_stt.audio.vad import VoiceDetector, WebRtcVad
+from fasttalk_stt.connection.ears import Ears
 from fasttalk_stt.connection.listener import Listener
 from fasttalk_stt.connection.live import (
     Closing,
@@ -31,7 +31,7 @@ from fasttalk_stt.connection.registry import SessionRegistry
 from fasttalk_stt.connection.sender import Sender
 from fasttalk_stt.connection.transcriber import Transcriber
 from fasttalk_stt.connection.transport import Transport
-from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Look, Ready, Say
+from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Hurry, Look, Ready, Say
 from fasttalk_stt.conversation.publisher import SessionStatistics
 from fasttalk_stt.inference.scheduler import Scheduler
 from fasttalk_stt.protocol.codec import encode_server_message, error_message
@@ -79,14 +79,11 @@ class Connection:
         *,
         settings: Settings,
         scheduler: Scheduler,
+        ears: Ears,
         sessions: SessionRegistry | None = None,
-        make_detector: Callable[[int], VoiceDetector] = WebRtcVad,
         wall_clock: Callable[[], datetime] = _utc_now,
     ) -> None:
-        """`sessions` is shared by the connections of a server; alone, a connection needs none.
-
-        `make_detector` makes the voice detector of a session from its `vad_sensitivity`.
-        """
+        """`sessions` is shared by the connections of a server; alone, a connection needs none."""
         self._transport = transport
         self._settings = settings
         self._sessions = SessionRegistry() if sessions is None else sessions
@@ -107,6 +104,7 @@ class Connection:
             receive_work,
             scheduler,
             timeout_s=settings.transcription_timeout_s,
+            judge_turn=ears.judge_turn,
             perform=self._perform,
         )
         self._sender = Sender(
@@ -124,7 +122,7 @@ class Connection:
             settings=settings,
             model=scheduler.model_name,
             languages=scheduler.supported_languages,
-            make_detector=make_detector,
+            ears=ears,
             wall_clock=wall_clock,
             perform=self._perform,
             started=self._claim,
@@ -187,12 +185,14 @@ class Connection:
                     await self._outbox.send(Settling(live))
                 case Decode(entry=entry):
                     await self._send_work.send(Work(live, entry))
-                case Look(draft=draft):
-                    await self._send_work.send(Work(live, draft))
+                case Look(request=request):
+                    await self._send_work.send(Work(live, request))
+                case Hurry(speculation=speculation):
+                    self._transcriber.hurry(speculation)
                 case Cancel(entries=entries):
                     self._transcriber.cancel(entries)
             self._observe()
-        self._transcriber.cancel_stale_drafts(live)
+        self._transcriber.cancel_stale(live)
         self._progressed()
 
     def _progressed(self) -> None:

@@ -144,7 +144,7 @@ class Listener:
         """
         while session.waits_for_draft or (
             session.unheard_s > REPLAY_AHEAD_S
-            and self._transcriber.segments_in_flight >= SEGMENTS_OF_A_REPLAY
+            and session.requests_outstanding >= SEGMENTS_OF_A_REPLAY
         ):
             await self._transcriber.wait_answer()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 from attrs import field, frozen
 
-from fasttalk_stt.conversation.segments import Draft, Entry
+from fasttalk_stt.conversation.segments import Draft, Entry, Speculation
 from fasttalk_stt.conversation.session import Frame, Session
 from fasttalk_stt.protocol.client_messages import (
     Configure,
@@ -59,7 +59,7 @@ Incoming = Begin | Audio | Command | End
 @frozen(eq=False)
 class Work:
     live: LiveSession
-    request: Entry | Draft
+    request: Entry | Draft | Speculation
 
 
 # From all of them to the sender.

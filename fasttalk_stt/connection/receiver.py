@@ -11,12 +11,11 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 
-import attrs
 import structlog
 import trio
 
 from fasttalk_stt.audio.timeline import pipeline_samples
-from fasttalk_stt.audio.vad import VoiceDetector
+from fasttalk_stt.connection.ears import Ears
 from fasttalk_stt.connection.live import (
     Audio,
     Begin,
@@ -79,7 +78,7 @@ class Receiver:
         settings: Settings,
         model: str,
         languages: frozenset[str],
-        make_detector: Callable[[int], VoiceDetector],
+        ears: Ears,
         wall_clock: Callable[[], datetime],
         perform: Perform,
         started: Callable[[str], None],
@@ -91,7 +90,7 @@ class Receiver:
         self._settings = settings
         self._model = model
         self._languages = languages
-        self._make_detector = make_detector
+        self._ears = ears
         self._wall_clock = wall_clock
         self._perform = perform
         self._started = started
@@ -228,8 +227,6 @@ class Receiver:
         config, ignored = read_session_config(raw, self._default_config())
         self._check_language(config.language)
         self._check_supported(config)
-        # Not offered yet; the effective configuration says so.
-        config = attrs.evolve(config, eager_results=False)
         session_id = config.session_id or str(uuid.uuid4())
         session = Session(
             config,
@@ -238,8 +235,10 @@ class Receiver:
             limits=SegmenterLimits(
                 min_audio_samples=pipeline_samples(settings.min_audio_length_s),
                 max_silence_samples=pipeline_samples(settings.max_silence_duration_s),
+                endpointer=self._ears.endpointer,
             ),
-            detector=self._make_detector(config.vad_sensitivity),
+            detector=self._ears.make_detector(config.vad_sensitivity),
+            backchannels=self._ears.backchannels,
             model=self._model,
             wall_clock=self._wall_clock,
         )

@@ -11,13 +11,23 @@ from collections.abc import Awaitable, Callable, Iterable
 import structlog
 import trio
 
+from fasttalk_stt.connection.ears import JudgeTurn
 from fasttalk_stt.connection.live import LiveSession, Work
 from fasttalk_stt.conversation.effects import Effect
-from fasttalk_stt.conversation.segments import Draft, Entry, Failure, Heard, HeardWord, Speech
+from fasttalk_stt.conversation.segments import (
+    Draft,
+    Entry,
+    Failure,
+    Heard,
+    HeardWord,
+    Speculation,
+    Speech,
+)
+from fasttalk_stt.conversation.spoken import spoken_words
 from fasttalk_stt.inference.engine import SAMPLE_RATE_HZ, DecodeRequest, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, GpuError, GpuMemoryExhaustedError
 from fasttalk_stt.inference.quality import speech_words
-from fasttalk_stt.inference.scheduler import Priority, Scheduler
+from fasttalk_stt.inference.scheduler import Priority, Scheduler, Urgency
 from fasttalk_stt.protocol.errors import (
     GPU_ERROR,
     GPU_MEMORY_EXHAUSTION,
@@ -49,33 +59,37 @@ class Transcriber:
         scheduler: Scheduler,
         *,
         timeout_s: float,
+        judge_turn: JudgeTurn | None,
         perform: Perform,
     ) -> None:
-        """`timeout_s` is how long a closed segment may wait for its text."""
+        """`timeout_s` is how long a closed segment may wait for its text. Without `judge_turn` ends
+        of turns are judged by words and silence alone."""
         self._work = work
         self._scheduler = scheduler
         self._timeout_s = timeout_s
+        self._judge_turn = judge_turn
         self._perform = perform
-        self._scopes: dict[Entry | Draft, trio.CancelScope] = {}
-        self._in_flight = 0
+        self._scopes: dict[Entry | Draft | Speculation, trio.CancelScope] = {}
+        self._urgencies: dict[Speculation, Urgency] = {}
         self._answered = trio.lowlevel.ParkingLot()
 
     async def run(self) -> None:
         async with self._work, trio.open_nursery() as nursery:
             async for work in self._work:
-                if isinstance(work.request, Draft):
-                    nursery.start_soon(self._look, work.live, work.request)
-                else:
-                    self._in_flight += 1
-                    nursery.start_soon(self._decode, work.live, work.request)
-
-    @property
-    def segments_in_flight(self) -> int:
-        """Closed segments that have no answer yet."""
-        return self._in_flight
+                match work.request:
+                    case Entry() as entry:
+                        nursery.start_soon(self._decode, work.live, entry)
+                    case Draft() as draft:
+                        nursery.start_soon(self._draft, work.live, draft)
+                    case Speculation() as speculation:
+                        nursery.start_soon(self._speculate, work.live, speculation)
+                        if self._judge_turn is not None:
+                            nursery.start_soon(
+                                self._judge, work.live, speculation, self._judge_turn
+                            )
 
     async def wait_answer(self) -> None:
-        """Wait until the next request, segment or draft, is over."""
+        """Wait until the next request is over."""
         await self._answered.park()
 
     def cancel(self, entries: Iterable[Entry]) -> None:
@@ -84,9 +98,15 @@ class Transcriber:
             if entry in self._scopes:
                 self._scopes[entry].cancel()
 
-    def cancel_stale_drafts(self, live: LiveSession) -> None:
+    def hurry(self, speculation: Speculation) -> None:
+        """Make a speculation as urgent as a final, since it has become one."""
+        if speculation in self._urgencies:
+            self._urgencies[speculation].priority = Priority.FINAL
+
+    def cancel_stale(self, live: LiveSession) -> None:
+        """Leave the wait for drafts and speculations that nobody wants any more."""
         for request, scope in self._scopes.items():
-            if isinstance(request, Draft) and live.session.is_stale(request):
+            if not isinstance(request, Entry) and live.session.is_stale(request):
                 scope.cancel()
 
     async def _decode(self, live: LiveSession, entry: Entry) -> None:
@@ -100,7 +120,6 @@ class Transcriber:
                 effects = live.session.resolve(entry, outcome, trio.current_time())
         finally:
             del self._scopes[entry]
-            self._in_flight -= 1
             self._answered.unpark_all()
         if not scope.cancelled_caught:
             await self._perform(live, effects)
@@ -111,7 +130,7 @@ class Transcriber:
             raise RuntimeError("a segment without speech was sent to be decoded")
         try:
             with trio.fail_at(entry.closed_at_s + self._timeout_s):
-                return await self._ask(speech, Priority.FINAL)
+                return await self._ask(speech, Urgency(Priority.FINAL))
         except trio.TooSlowError:
             return Failure(
                 ProtocolError(
@@ -136,30 +155,55 @@ class Transcriber:
                 )
             )
 
-    async def _look(self, live: LiveSession, draft: Draft) -> None:
+    async def _draft(self, live: LiveSession, draft: Draft) -> None:
+        heard, left = await self._look(live, draft, draft.speech, Urgency(Priority.DRAFT))
+        if not left:
+            await self._perform(live, live.session.resolve_draft(draft, heard, trio.current_time()))
+
+    async def _speculate(self, live: LiveSession, speculation: Speculation) -> None:
+        adopted = speculation.adopted_by is not None
+        urgency = Urgency(Priority.FINAL if adopted else Priority.EAGER)
+        self._urgencies[speculation] = urgency
+        try:
+            heard, left = await self._look(live, speculation, speculation.speech, urgency)
+        finally:
+            del self._urgencies[speculation]
+        if not left:
+            now_s = trio.current_time()
+            effects = live.session.resolve_speculation(speculation, heard, now_s)
+            await self._perform(live, effects)
+
+    async def _judge(
+        self, live: LiveSession, speculation: Speculation, judge_turn: JudgeTurn
+    ) -> None:
+        probability = await judge_turn(speculation.turn_samples)
+        if probability is not None:
+            live.session.judge_turn(speculation, probability)
+
+    async def _look(
+        self, live: LiveSession, request: Draft | Speculation, speech: Speech, urgency: Urgency
+    ) -> tuple[Heard | None, bool]:
+        """What a request heard that is no segment's own (None: it failed), and whether its wait was
+        left because nobody wants the answer any more."""
+        heard = None
         try:
             with trio.CancelScope() as scope:
-                self._scopes[draft] = scope
-                if live.session.is_stale(draft):
-                    return
-                heard = await self._draft(live, draft)
-            if not scope.cancelled_caught:
-                effects = live.session.resolve_draft(draft, heard, trio.current_time())
-                await self._perform(live, effects)
+                self._scopes[request] = scope
+                if live.session.is_stale(request):
+                    return None, True
+                try:
+                    with trio.move_on_after(self._timeout_s):
+                        heard = await self._ask(speech, urgency)
+                except EngineError as error:
+                    _log.warning(
+                        "look failed", session_id=live.session.session_id, error=str(error)
+                    )
+            return heard, scope.cancelled_caught
         finally:
-            del self._scopes[draft]
+            del self._scopes[request]
             self._answered.unpark_all()
 
-    async def _draft(self, live: LiveSession, draft: Draft) -> Heard | None:
-        """What the draft heard, or None where that failed: a later one will look again."""
-        try:
-            with trio.move_on_after(self._timeout_s):
-                return await self._ask(draft.speech, Priority.DRAFT)
-        except EngineError as error:
-            _log.warning("draft failed", session_id=live.session.session_id, error=str(error))
-        return None
-
-    async def _ask(self, speech: Speech, priority: Priority) -> Heard:
+    async def _ask(self, speech: Speech, urgency: Urgency) -> Heard:
         request = DecodeRequest(
             samples=speech.samples,
             language=speech.language,
@@ -167,7 +211,7 @@ class Transcriber:
             prefix_text=speech.context_text,
             prefix_s=speech.context_samples / SAMPLE_RATE_HZ,
         )
-        return _heard(await self._scheduler.decode(request, priority=priority), speech)
+        return _heard(await self._scheduler.decode(request, urgency=urgency), speech)
 
 
 def _heard(hypothesis: Hypothesis, speech: Speech) -> Heard:
@@ -176,17 +220,18 @@ def _heard(hypothesis: Hypothesis, speech: Speech) -> Heard:
     Left out are what it made up on noise, and words that lie in the context: they had their outcome.
     """
     context_s = speech.context_samples / SAMPLE_RATE_HZ - _WORD_TIME_ERROR_S
+    words = [
+        HeardWord(
+            text=word.text,
+            start=speech.start + round(word.start_s * SAMPLE_RATE_HZ),
+            end=speech.start + round(word.end_s * SAMPLE_RATE_HZ),
+            confidence=word.confidence,
+        )
+        for word in speech_words(hypothesis)
+        if word.end_s > context_s
+    ]
     return Heard(
-        words=tuple(
-            HeardWord(
-                text=word.text,
-                start=speech.start + round(word.start_s * SAMPLE_RATE_HZ),
-                end=speech.start + round(word.end_s * SAMPLE_RATE_HZ),
-                confidence=word.confidence,
-            )
-            for word in speech_words(hypothesis)
-            if word.end_s > context_s
-        ),
+        words=spoken_words(words, speech.voiced),
         language=hypothesis.language,
         language_confidence=round(hypothesis.language_confidence, 3),
         compute_ms=hypothesis.compute_ms,

@@ -7,14 +7,6 @@ from attrs import frozen
 
 from fasttalk_stt.protocol.client_messages import ContextUpdate, ConversationState, ResponseType
 
-# Guesses, not measured: a command is short and wants its effect at once, an answer to a question is
-# thought about while it is spoken.
-_ENDPOINT_FACTORS: dict[ResponseType, float] = {"command": 0.7, "casual": 1.0, "question": 1.5}
-
-_ONSET_FRAMES = 5
-_ONSET_FRAMES_RESPONDING = 7
-"""While the bot speaks, its own voice leaks into microphones: 140 ms of voice instead of 100."""
-
 
 @frozen
 class Context:
@@ -30,16 +22,9 @@ class Context:
         return attrs.evolve(self, **changes)
 
     @property
-    def endpoint_factor(self) -> float:
-        """What `endpoint_silence_ms` is multiplied with."""
-        return _ENDPOINT_FACTORS[self.expected_response_type]
-
-    @property
-    def onset_frames(self) -> int:
-        """How many voiced frames open an utterance."""
-        if self.conversation_state == "responding":
-            return _ONSET_FRAMES_RESPONDING
-        return _ONSET_FRAMES
+    def bot_is_speaking(self) -> bool:
+        """Its voice leaks into microphones then, and people say "mm-hm" to it."""
+        return self.conversation_state == "responding"
 
     @property
     def bot_is_active(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from fasttalk_stt.conversation.segments import Draft, Entry
+from fasttalk_stt.conversation.segments import Draft, Entry, Speculation
 from fasttalk_stt.protocol.server_messages import ServerMessage
 
 
@@ -24,9 +24,16 @@ class Decode:
 
 @frozen
 class Look:
-    """Have this draft decoded, and resolve it."""
+    """Have this draft or speculation decoded, and resolve it."""
 
-    draft: Draft
+    request: Draft | Speculation
+
+
+@frozen
+class Hurry:
+    """The answer to this speculation has become a segment's text: it is as urgent as one."""
+
+    speculation: Speculation
 
 
 @frozen
@@ -41,4 +48,4 @@ class Ready:
     """The head of the queue may have become ready to send."""
 
 
-Effect = Say | Decode | Look | Cancel | Ready
+Effect = Say | Decode | Look | Hurry | Cancel | Ready

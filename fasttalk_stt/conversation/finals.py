@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from fasttalk_stt.audio.endpointer import SpeechStarted
 from fasttalk_stt.audio.timeline import Timeline, pipeline_ms
-from fasttalk_stt.conversation.segments import Draft, Entry, Heard, HeardWord
+from fasttalk_stt.conversation.segments import Entry, Heard, HeardWord
 from fasttalk_stt.protocol.server_messages import (
     PartialData,
     PartialTranscription,
@@ -88,14 +88,16 @@ def transcription(
 
 
 def partial(
-    draft: Draft,
+    utterance: int,
     stable_text: str,
     open_words: Sequence[HeardWord],
     *,
     start: int,
+    edge: int,
     timeline: Timeline,
 ) -> PartialTranscription:
-    """An utterance as it stands: what was committed since `start` is stable, the rest may change.
+    """An utterance as it stands at `edge`: what was committed since `start` is stable, the rest may
+    change.
 
     `stable_text` has the spaces the engine gave it.
     """
@@ -103,11 +105,11 @@ def partial(
     start_ms = position_ms(timeline, start)
     return PartialTranscription(
         PartialData(
-            utterance=draft.utterance,
+            utterance=utterance,
             text=text.strip(),
             stable_text=stable_text.strip(),
             audio_start_ms=start_ms,
-            audio_duration_ms=position_ms(timeline, draft.edge) - start_ms,
+            audio_duration_ms=position_ms(timeline, edge) - start_ms,
         )
     )
 
@@ -119,6 +121,7 @@ def voice_activity(
     timeline: Timeline,
     timestamp: str,
     barge_in: bool,
+    withheld_segments: int,
 ) -> VoiceActivityData:
     """The report of an onset."""
     onset_ms = position_ms(timeline, started.onset)
@@ -131,7 +134,7 @@ def voice_activity(
         timestamp=timestamp,
         audio_start_ms=onset_ms,
         barge_in=barge_in,
-        withheld_segments=0,
+        withheld_segments=withheld_segments,
     )
 
 

@@ -1,7 +1,7 @@
 """From samples to speech events: the voice detector and the endpointer of one session, together.
 
 `segmenter` asks it what was heard and where the utterance stands; it knows nothing of utterances'
-numbers, segments or words.
+numbers or segments, and of words only what they say about the end of a turn.
 """
 
 from __future__ import annotations
@@ -14,49 +14,81 @@ import numpy.typing as npt
 from fasttalk_stt.audio.endpointer import (
     Endpointer,
     EndpointerSettings,
+    SpeechEnded,
     SpeechEvent,
+    SpeechResumed,
     SpeechStarted,
 )
 from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.audio.vad import VoiceDetector, VoiceFrame
 from fasttalk_stt.conversation.context import Context
+from fasttalk_stt.conversation.turn_taking import (
+    NO_CLUES,
+    EndpointerMode,
+    PauseHabit,
+    TurnClues,
+    endpoint_silence_samples,
+)
 from fasttalk_stt.protocol.config import SessionConfig
 
 CANDIDATE_SPEECH_SAMPLES = pipeline_samples(0.06)
 """Unconfirmed speech that a flush or the session's end transcribes rather than drops."""
-PAUSE_SAMPLES = pipeline_samples(0.1)
-"""Silence after which the endpoint may be near."""
+PAUSE_SAMPLES = pipeline_samples(0.08)
+"""Silence after which the endpoint may be near, so that transcription starts."""
+VOICED_PROBABILITY = 0.5
+"""A frame of an unconfirmed onset counts as voice from here on."""
 
 
 class Hearing:
     """`heard_to` is how far the stream was judged, in pipeline samples."""
 
     def __init__(
-        self, config: SessionConfig, detector: VoiceDetector, *, max_silence_samples: int
+        self,
+        config: SessionConfig,
+        detector: VoiceDetector,
+        *,
+        mode: EndpointerMode,
+        max_silence_samples: int,
     ) -> None:
+        self._config = config
+        self._context = Context()
         self._detector = detector
+        self._mode = mode
         self._max_silence_samples = max_silence_samples
-        self._endpointer = Endpointer(self._settings(config, Context()))
+        self._clues = NO_CLUES
+        self._habit = PauseHabit()
+        self._endpointer = Endpointer(self._settings())
         self._deaf_before = 0
         self.heard_to = 0
 
     def adjust(self, config: SessionConfig, context: Context) -> None:
         """Judge by this configuration and context from the next frame on."""
+        self._config, self._context = config, context
         self._detector.set_sensitivity(config.vad_sensitivity)
-        self._endpointer.settings = self._settings(config, context)
+        self._endpointer.settings = self._settings()
 
-    def push(
-        self, samples: npt.NDArray[np.float32]
-    ) -> Iterator[tuple[VoiceFrame, SpeechEvent | None]]:
-        """Judge float32[n_samples]: each frame that is complete, with the event it brought."""
+    def consider(self, clues: TurnClues) -> None:
+        """Something is known of the open pause that tells how long it may last."""
+        self._clues = clues
+        self._endpointer.settings = self._settings()
+
+    def push(self, samples: npt.NDArray[np.float32]) -> Iterator[VoiceFrame | SpeechEvent]:
+        """Judge float32[n_samples]: each frame that is complete, and then the events it brought."""
         for frame in self._detector.push(samples):
             self.heard_to = frame.end
             if frame.start >= self._deaf_before:
-                yield frame, self._endpointer.push(frame)
+                events = self._endpointer.push(frame)
+                yield frame
+                yield from self._learn(events)
+
+    def advance(self, position: int) -> Iterator[SpeechEvent]:
+        """Audio was heard up to `position`; what fills no frame yet can still be silence."""
+        yield from self._learn(self._endpointer.advance(position))
 
     def reset(self, deaf_before: int = 0) -> None:
         """Start from silence, and ignore what lies before `deaf_before`."""
         self._endpointer.reset()
+        self.consider(NO_CLUES)
         self._deaf_before = max(self._deaf_before, deaf_before)
 
     def open_by_decree(self) -> SpeechStarted:
@@ -64,35 +96,60 @@ class Hearing:
         return self._endpointer.open()
 
     @property
+    def candidate_frames(self) -> list[VoiceFrame]:
+        """What speaks for speech, but not yet enough: of an onset, or of one that resumes."""
+        return self._endpointer.candidate_frames
+
+    @property
     def has_candidate(self) -> bool:
         """Whether an onset is under way that is not confirmed, but more than a click."""
-        return self._endpointer.candidate_voiced_samples >= CANDIDATE_SPEECH_SAMPLES
+        voiced = [f for f in self.candidate_frames if f.probability >= VOICED_PROBABILITY]
+        return sum(frame.end - frame.start for frame in voiced) >= CANDIDATE_SPEECH_SAMPLES
 
     @property
     def silent_to(self) -> int:
         """Up to where nothing was voiced, while no utterance is open."""
-        onset = self._endpointer.candidate_onset
-        return self.heard_to if onset is None else onset
-
-    @property
-    def voiced_frames(self) -> list[int]:
-        """The starts of the voiced frames of an onset."""
-        return self._endpointer.voiced_frames
+        frames = self.candidate_frames
+        return frames[0].start if frames else self.heard_to
 
     @property
     def speech_end(self) -> int:
-        """The end of the open utterance's last voiced frames."""
+        """The end of the open utterance's last voiced frame."""
         return self._endpointer.speech_end
 
     @property
     def in_pause(self) -> bool:
         """Whether the open utterance may be near its endpoint."""
-        return self.heard_to - self.speech_end >= PAUSE_SAMPLES
+        return self._endpointer.in_pause
 
-    def _settings(self, config: SessionConfig, context: Context) -> EndpointerSettings:
-        silence_s = config.endpoint_silence_ms / 1000 * context.endpoint_factor
+    @property
+    def is_quiet(self) -> bool:
+        """Whether in that pause nothing speaks for speech again."""
+        return self.in_pause and not self.candidate_frames
+
+    def is_voiced(self, frame: VoiceFrame) -> bool:
+        """Whether a frame inside an utterance counts as voice."""
+        return frame.probability >= self._endpointer.settings.rule.keep_probability
+
+    def _learn(self, events: list[SpeechEvent]) -> list[SpeechEvent]:
+        """What was known of a pause is void when it is over; how long it was tells of the speaker."""
+        for event in events:
+            if isinstance(event, SpeechResumed):
+                self._habit.add(event.pause_samples)
+            if isinstance(event, SpeechResumed | SpeechEnded):
+                self.consider(NO_CLUES)
+        return events
+
+    def _settings(self) -> EndpointerSettings:
         return EndpointerSettings(
-            endpoint_silence_samples=pipeline_samples(silence_s),
+            rule=self._detector.rule(bot_is_speaking=self._context.bot_is_speaking),
+            pause_samples=PAUSE_SAMPLES,
+            endpoint_silence_samples=endpoint_silence_samples(
+                pipeline_samples(self._config.endpoint_silence_ms / 1000),
+                self._mode,
+                self._context.expected_response_type,
+                self._clues,
+                self._habit,
+            ),
             max_silence_samples=self._max_silence_samples,
-            onset_frames=context.onset_frames,
         )

@@ -46,12 +46,18 @@ class OnsetRegister:
             if stale(utterance):
                 self.end(utterance)
 
-    def reject(self, utterance: int, reason: RejectionReason) -> VoiceActivityRejected | None:
+    def reject(
+        self, utterance: int, reason: RejectionReason, *, text: str | None = None
+    ) -> VoiceActivityRejected | None:
         """The rejection of a reported onset, or None where it was not reported or is answered."""
         audio_start_ms = self._unanswered.pop(utterance, None)
         if audio_start_ms is None:
             return None
-        return VoiceActivityRejected(RejectionData(utterance, audio_start_ms, reason))
+        return VoiceActivityRejected(RejectionData(utterance, audio_start_ms, reason, text))
+
+    def awaits_answer(self, utterance: int) -> bool:
+        """Whether this utterance's onset was reported and has no answer yet."""
+        return utterance in self._unanswered
 
     def reject_all(
         self, stale: Callable[[int], bool], reason: RejectionReason

@@ -163,6 +163,11 @@ class Publisher:
             return [told, *self._end_of_utterance(entry, "failed")]
         if outcome is None:
             raise RuntimeError("a segment was taken before it had its outcome")
+        if entry.is_backchannel and not self._onsets.text(segment.utterance):
+            transcribed = Settlement(segment.start, entry.end, Outcome.TRANSCRIBED)
+            self._onsets.end(segment.utterance)
+            go_on = self._onsets.reject(segment.utterance, "backchannel", text=outcome.text)
+            return [Publication(go_on, transcribed)]
         if outcome.text:
             transcribed = Settlement(segment.start, entry.end, Outcome.TRANSCRIBED)
             self._onsets.add_text(segment.utterance, outcome.raw_text)

@@ -30,10 +30,21 @@ class SegmentQueue:
             entry.ready_at_s = ready_at_s
 
     def take_ready(self) -> Entry | None:
-        """Remove and return the head if it has its outcome."""
-        if self._entries and self._entries[0].outcome is not None:
+        """Remove and return the head if it has its outcome and is not withheld."""
+        if self._entries and self._entries[0].outcome is not None and not self._entries[0].withheld:
             return self._entries.popleft()
         return None
+
+    def withhold(self, stale: Callable[[Entry], bool]) -> int:
+        """Let the entries for which `stale` holds wait for a decision; returns how many wait now."""
+        for entry in self._entries:
+            entry.withheld = entry.withheld or stale(entry)
+        return sum(entry.withheld for entry in self._entries)
+
+    def release(self) -> None:
+        """Let everything that was withheld go on."""
+        for entry in self._entries:
+            entry.withheld = False
 
     def cancel(self, stale: Callable[[Entry], bool]) -> list[Entry]:
         """Remove the entries for which `stale` holds; returns them, marked as cancelled."""

@@ -1,8 +1,9 @@
-"""Speech into segments: opens and closes utterances, asks for drafts, commits words.
+"""Speech into segments: opens and closes utterances, asks for drafts, commits words, speculates.
 
-Audio goes in at 16 kHz; `Onset`, `Silence`, `Segment` and `Draft` come out, in the order of the
-audio. Every sample is handed out once, as silence or in a segment: `_cursor` is where the audio not
-yet handed out begins. It knows nothing of messages, time or other segments' fate; see `session`.
+Audio goes in at 16 kHz; `Onset`, `Silence`, `Segment`, `Draft`, `Speculation` and `Resumed` come out,
+in the order of the audio. Every sample is handed out once, as silence or in a segment: `_cursor` is
+where the audio not yet handed out begins. It knows nothing of messages, time or other segments' fate;
+see `session`.
 """
 
 from __future__ import annotations
@@ -11,26 +12,37 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from fasttalk_stt.audio.buffer import SampleBuffer
-from fasttalk_stt.audio.endpointer import SpeechEnded, SpeechEvent, SpeechStarted
+from fasttalk_stt.audio.endpointer import (
+    SpeechEnded,
+    SpeechEvent,
+    SpeechPaused,
+    SpeechResumed,
+    SpeechStarted,
+)
 from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.audio.vad import VoiceDetector, VoiceFrame
 from fasttalk_stt.conversation.commit import FORCED_AFTER_SAMPLES, choose_cut
 from fasttalk_stt.conversation.context import Context
 from fasttalk_stt.conversation.hearing import Hearing
-from fasttalk_stt.conversation.recent import CONTEXT_SAMPLES, RecentWords
+from fasttalk_stt.conversation.requests import RequestMaker
 from fasttalk_stt.conversation.segmenter_events import (
     Committed,
     Onset,
+    Resumed,
     SegmenterEvent,
     Silence,
 )
-from fasttalk_stt.conversation.segments import Draft, Heard, HeardWord, Segment, Speech
-from fasttalk_stt.conversation.utterance import (
-    OpenUtterance,
-    request_audio,
+from fasttalk_stt.conversation.segments import (
+    Draft,
+    Heard,
+    HeardWord,
+    Segment,
+    Speculation,
+    Speech,
 )
-from fasttalk_stt.protocol.config import SessionConfig, primary_language
+from fasttalk_stt.conversation.turn_taking import EndpointerMode, TurnClues
+from fasttalk_stt.conversation.utterance import OpenUtterance
+from fasttalk_stt.protocol.config import SessionConfig
 from fasttalk_stt.protocol.server_messages import SegmentReason
 
 PRE_ROLL_SAMPLES = pipeline_samples(0.3)
@@ -48,8 +60,12 @@ HOLD_SAMPLES = pipeline_samples(24.0)
 
 @frozen
 class SegmenterLimits:
+    """What the operator set for all sessions. Shorter audio than `min_audio_samples` is not worth a
+    request; `endpointer` is how ends of utterances are judged."""
+
     min_audio_samples: int
     max_silence_samples: int
+    endpointer: EndpointerMode = "silence"
 
 
 class Segmenter:
@@ -61,9 +77,13 @@ class Segmenter:
         self._config = config
         self._limits = limits
         self._context = Context()
-        self._buffer = SampleBuffer()
-        self._hearing = Hearing(config, detector, max_silence_samples=limits.max_silence_samples)
-        self._recent = RecentWords()
+        self._requests = RequestMaker(config)
+        self._hearing = Hearing(
+            config,
+            detector,
+            mode=limits.endpointer,
+            max_silence_samples=limits.max_silence_samples,
+        )
         self._open: OpenUtterance | None = None
         self._utterances = 0
         self._cursor = 0
@@ -86,7 +106,7 @@ class Segmenter:
 
     @property
     def generation(self) -> int:
-        """Drafts of an older generation are stale."""
+        """Drafts and speculations of an older generation are stale."""
         return self._generation
 
     @property
@@ -98,31 +118,29 @@ class Segmenter:
 
     def configure(self, config: SessionConfig) -> None:
         """Use a new configuration from the next frame on."""
-        language = self._language
         self._config = config
-        self._forget_words_unless(language)
-        self._hearing.adjust(self._config, self._context)
+        self._adjust()
 
     def update_context(self, context: Context) -> None:
-        language = self._language
         self._context = context
-        self._forget_words_unless(language)
-        self._hearing.adjust(self._config, self._context)
+        self._adjust()
 
     def hear(self, samples: npt.NDArray[np.float32]) -> list[SegmenterEvent]:
         """Take the next float32[n_samples] of the stream."""
-        self._buffer.append(samples)
+        self._requests.append(samples)
         events: list[SegmenterEvent] = []
         if self._config.enable_vad:
-            for frame, event in self._hearing.push(samples):
-                events.extend(self._judge(frame, event))
+            for heard in self._hearing.push(samples):
+                events.extend(self._judge(heard))
+            for event in self._hearing.advance(self._requests.buffered_to):
+                events.extend(self._judge(event))
         else:
-            self._hearing.heard_to = self._buffer.end
+            self._hearing.heard_to = self._requests.buffered_to
             if self._open is None and self._hearing.heard_to > self._cursor:
                 self._begin(self._cursor, [])
         events.extend(self._release_silence())
         events.extend(self._look_again())
-        self._forget()
+        self._requests.forget_before(self._cursor)
         return events
 
     def flush(self, end: int, tail: npt.NDArray[np.float32]) -> list[SegmenterEvent]:
@@ -134,7 +152,7 @@ class Segmenter:
             return [self._empty_flush()]
         return [
             *self._begin_candidate(),
-            self._cut(end, "flush", ends_utterance=False, tail=tail),
+            self._cut(end, "flush", ends_utterance=False, tail=tail, adopts=self._hearing.is_quiet),
         ]
 
     def end(
@@ -151,6 +169,7 @@ class Segmenter:
                     ends_utterance=True,
                     tail=tail,
                     cut_by_drain=cut_by_drain,
+                    adopts=self._hearing.is_quiet,
                 )
             )
         events.extend(self._silence_to(end))
@@ -160,7 +179,13 @@ class Segmenter:
         """Close the open utterance as at its endpoint, because no audio comes any more."""
         if self._open is None:
             return []
-        segment = self._cut(self._padded_end(end), "speech_end", ends_utterance=True, tail=tail)
+        segment = self._cut(
+            self._padded_end(end),
+            "speech_end",
+            ends_utterance=True,
+            tail=tail,
+            adopts=self._hearing.is_quiet,
+        )
         self._hearing.reset()
         return [segment]
 
@@ -173,7 +198,27 @@ class Segmenter:
 
     def remember(self, segment: Segment, heard: Heard) -> None:
         """A segment's words are known: they serve later requests as context."""
-        self._recent.add(segment.start, segment.end, heard.words)
+        self._requests.remember(segment.start, segment.end, heard.words)
+
+    def consider(self, speculation: Speculation) -> None:
+        """More is known of an open pause: what was said before it, or how that sounded."""
+        if self._open is None or speculation.generation != self._generation:
+            return
+        heard = speculation.heard
+        if heard is not None:
+            self._open.draft_words = heard.words
+        self._hearing.consider(
+            TurnClues(
+                text=None if heard is None else heard.text,
+                language=None if heard is None else heard.language,
+                turn_probability=speculation.turn_probability,
+            )
+        )
+
+    def forget_speculation(self) -> None:
+        """It failed: the segment will be asked for when it is closed."""
+        if self._open is not None:
+            self._open.speculation = None
 
     def commit(self, draft: Draft, heard: Heard | None) -> Committed | None:
         """Take a draft's outcome (None: it failed); returns what it commits, if anything."""
@@ -199,7 +244,7 @@ class Segmenter:
         # Without a detector no endpoint ends an utterance, so each commit does.
         ends_utterance = not self._config.enable_vad
         segment = self._segment(end, "buffer_full", ends_utterance=ends_utterance, speech=None)
-        self._recent.add(segment.start, segment.end, words)
+        self._requests.remember(segment.start, segment.end, words)
         if ends_utterance:
             self._cursor = end
             self._begin(end, [], draft_words=utterance.draft_words)
@@ -209,25 +254,51 @@ class Segmenter:
             heard=Heard(words, heard.language, heard.language_confidence, heard.compute_ms),
         )
 
-    def _forget_words_unless(self, language: str | None) -> None:
-        """Words of one language are no context for another."""
-        if language != self._language:
-            self._recent = RecentWords()
+    def _adjust(self) -> None:
+        self._requests.adjust(self._config, self._context)
+        self._hearing.adjust(self._config, self._context)
 
-    def _judge(self, frame: VoiceFrame, event: SpeechEvent | None) -> list[SegmenterEvent]:
-        if isinstance(event, SpeechStarted):
-            return self._begin_onset(event)
-        if self._open is not None and frame.voiced:
-            self._open.voiced_frames.append(frame.start)
-        if isinstance(event, SpeechEnded):
-            end = min(event.decided_at, event.speech_end + POST_ROLL_SAMPLES)
-            return [self._cut(max(end, self._cursor), event.reason, ends_utterance=True)]
+    def _judge(self, heard: VoiceFrame | SpeechEvent) -> list[SegmenterEvent]:
+        if isinstance(heard, SpeechStarted):
+            return self._begin_onset(heard)
+        utterance = self._open
+        if utterance is None:
+            return []
+        match heard:
+            case VoiceFrame():
+                if self._hearing.is_voiced(heard):
+                    utterance.voiced_frames.append(heard)
+            case SpeechPaused(at=at):
+                return self._speculate(utterance, at)
+            case SpeechResumed():
+                # What was made of the pause is void.
+                self._generation += 1
+                utterance.speculation = None
+                return [Resumed(utterance.number)]
+            case SpeechEnded():
+                end = max(min(heard.decided_at, heard.speech_end + POST_ROLL_SAMPLES), self._cursor)
+                return [self._cut(end, heard.reason, ends_utterance=True, adopts=True)]
         return []
+
+    def _speculate(self, utterance: OpenUtterance, at: int) -> list[SegmenterEvent]:
+        """Ask for what was said before this pause: it may be all of the utterance."""
+        # A draft that comes back during the pause would only cut in two what is about to be final.
+        self._generation += 1
+        utterance.draft_outstanding = False
+        worth = self._is_worth(utterance, at, "speech_end")
+        if not worth:
+            return []
+        utterance.speculation = Speculation(
+            segment=self._segment(at, "speech_end", ends_utterance=True, speech=self._request(at)),
+            generation=self._generation,
+            turn_start=utterance.audio_start,
+        )
+        return [utterance.speculation]
 
     def _begin(
         self,
         speech_start: int,
-        voiced_frames: list[int],
+        voiced_frames: list[VoiceFrame],
         *,
         draft_words: tuple[HeardWord, ...] = (),
     ) -> None:
@@ -251,9 +322,10 @@ class Segmenter:
         return self._begin_onset(self._hearing.open_by_decree())
 
     def _begin_onset(self, started: SpeechStarted) -> list[SegmenterEvent]:
+        voiced_frames = [frame for frame in started.frames if self._hearing.is_voiced(frame)]
         onset = max(started.onset, self._cursor)
         silence = self._silence_to(max(onset - PRE_ROLL_SAMPLES, self._cursor))
-        self._begin(onset, self._hearing.voiced_frames)
+        self._begin(onset, voiced_frames)
         return [*silence, Onset(self._utterances, started)]
 
     def _padded_end(self, end: int) -> int:
@@ -282,44 +354,50 @@ class Segmenter:
         ends_utterance: bool,
         tail: npt.NDArray[np.float32] | None = None,
         cut_by_drain: bool = False,
+        adopts: bool = False,
     ) -> Segment:
-        """Close the open audio at `end` as a segment that is to be decoded, if it is worth it."""
+        """Close the open audio at `end` as a segment that is to be decoded, if it is worth it.
+
+        `adopts` says that nobody spoke since the last speculation, which then is the segment's.
+        """
         utterance = self._open
         if utterance is None:
             raise RuntimeError("there is no open utterance to cut")
-        worth = utterance.is_worth(
+        speculation = utterance.speculation if adopts else None
+        speech = None
+        if speculation is not None:
+            speech = speculation.speech
+        elif self._is_worth(utterance, end, reason):
+            speech = self._request(end, tail)
+        segment = self._segment(
+            end,
+            reason,
+            ends_utterance=ends_utterance,
+            speech=speech,
+            speculation=speculation,
+            # In a pause the last word is whole.
+            cut_by_drain=cut_by_drain and speculation is None,
+        )
+        self._advance(end)
+        utterance.draft_outstanding = False
+        utterance.draft_words = ()
+        utterance.speculation = None
+        if ends_utterance:
+            self._open = None
+        return segment
+
+    def _is_worth(self, utterance: OpenUtterance, end: int, reason: SegmentReason) -> bool:
+        return utterance.is_worth(
             end - self._cursor,
             reason,
             has_detector=self._config.enable_vad,
             min_audio_samples=self._limits.min_audio_samples,
         )
-        speech = self._request(end, tail) if worth else None
-        segment = self._segment(
-            end, reason, ends_utterance=ends_utterance, speech=speech, cut_by_drain=cut_by_drain
-        )
-        self._advance(end)
-        utterance.draft_outstanding = False
-        utterance.draft_words = ()
-        if ends_utterance:
-            self._open = None
-        return segment
 
     def _request(self, end: int, tail: npt.NDArray[np.float32] | None = None) -> Speech:
-        return request_audio(
-            self._buffer,
-            self._recent,
-            self._cursor,
-            end,
-            tail=tail,
-            language=self._language,
-            vocabulary=self._config.vocabulary,
-        )
-
-    @property
-    def _language(self) -> str | None:
-        """The session's language, else the context's, else None: to be detected."""
-        context = primary_language(self._context.language_context)
-        return self._config.language_code or context
+        has_detector = self._config.enable_vad and self._open is not None
+        voiced = self._open.voiced if has_detector and self._open is not None else None
+        return self._requests.speech(self._cursor, end, voiced=voiced, tail=tail)
 
     def _segment(
         self,
@@ -328,6 +406,7 @@ class Segmenter:
         *,
         ends_utterance: bool,
         speech: Speech | None,
+        speculation: Speculation | None = None,
         cut_by_drain: bool = False,
     ) -> Segment:
         utterance = self._open
@@ -343,6 +422,7 @@ class Segmenter:
             reason=reason,
             ends_utterance=ends_utterance,
             speech=speech,
+            speculation=speculation,
             cut_by_drain=cut_by_drain,
         )
 
@@ -357,7 +437,7 @@ class Segmenter:
         if position <= self._cursor:
             return []
         start, self._cursor = self._cursor, position
-        self._recent.add(start, position, ())
+        self._requests.remember(start, position, ())
         return [Silence(start, position)]
 
     def _release_silence(self) -> list[SegmenterEvent]:
@@ -393,6 +473,3 @@ class Segmenter:
                 speech=self._request(self._hearing.heard_to),
             )
         ]
-
-    def _forget(self) -> None:
-        self._buffer.forget_before(self._cursor - CONTEXT_SAMPLES)

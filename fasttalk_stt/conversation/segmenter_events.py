@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from fasttalk_stt.audio.endpointer import SpeechStarted
-from fasttalk_stt.conversation.segments import Draft, Heard, Segment
+from fasttalk_stt.conversation.segments import Draft, Heard, Segment, Speculation
 
 
 @frozen
@@ -25,6 +25,13 @@ class Silence:
 
 
 @frozen
+class Resumed:
+    """After a pause the open utterance goes on: what was made of it in the pause is void."""
+
+    utterance: int
+
+
+@frozen
 class Committed:
     """Words of an open utterance that will not change, and the segment they fill."""
 
@@ -32,4 +39,4 @@ class Committed:
     heard: Heard
 
 
-SegmenterEvent = Onset | Silence | Segment | Draft
+SegmenterEvent = Onset | Silence | Resumed | Segment | Draft | Speculation

@@ -68,7 +68,8 @@ class Speech:
     """The audio of a request: float32[n_samples] from `start` on.
 
     Of these, the first `context_samples` were published before; `context_text` is their text.
-    `language` and `vocabulary` are what the session wanted when the audio was heard.
+    `language` and `vocabulary` are what the session wanted when the audio was heard. `voiced` are the
+    stretches [start, end) in which a detector heard voice; None where there is no detector.
     """
 
     start: int
@@ -77,6 +78,7 @@ class Speech:
     context_text: str = ""
     language: str | None = None
     vocabulary: tuple[str, ...] = ()
+    voiced: tuple[tuple[int, int], ...] | None = None
 
 
 @frozen(eq=False)
@@ -84,8 +86,9 @@ class Segment:
     """A stretch [start, end) of audio that is settled as one.
 
     `speech_start` and `speech_end` bound the voiced speech of its utterance. `ends_utterance` marks
-    the utterance's last segment. `speech` is None where nothing is to be decoded. `cut_by_drain`
-    marks a segment whose edge lies in the middle of speech: its last word is left unsettled.
+    the utterance's last segment. `speech` is None where nothing is to be decoded; `speculation` is
+    the request that was made for it in the pause before its end, if any. `cut_by_drain` marks a
+    segment whose edge lies in the middle of speech: its last word is left unsettled.
     """
 
     utterance: int
@@ -96,6 +99,7 @@ class Segment:
     reason: SegmentReason
     ends_utterance: bool
     speech: Speech | None
+    speculation: Speculation | None = None
     cut_by_drain: bool = False
 
     @property
@@ -115,11 +119,43 @@ class Draft:
 
 
 @define(eq=False)
+class Speculation:
+    """A request made in a pause: if nobody speaks again, its answer is the segment's text.
+
+    `segment` is the segment as it would be if the utterance ended now. It is dropped when `generation`
+    is no longer current, unless a closed segment took it over (`adopted_by`). `heard` is the answer,
+    `told` whether the client was shown it. The utterance began at `turn_start`; `turn_probability`
+    0-1 is how much its speaker sounds done, None while nobody judged that.
+    """
+
+    segment: Segment
+    generation: int
+    turn_start: int
+    turn_probability: float | None = None
+    heard: Heard | None = None
+    told: bool = False
+    adopted_by: Entry | None = field(default=None, repr=False)
+
+    @property
+    def speech(self) -> Speech:
+        if self.segment.speech is None:
+            raise RuntimeError("a speculation without speech")
+        return self.segment.speech
+
+    @property
+    def turn_samples(self) -> npt.NDArray[np.float32]:
+        """float32[n_samples] from the utterance's start to the pause, as far as it is kept."""
+        return self.speech.samples[max(self.turn_start - self.speech.start, 0) :]
+
+
+@define(eq=False)
 class Entry:
     """A segment on its way from closed to sent, with its times on the monotonic clock in seconds.
 
     `end` may move before the segment's own end where the last word is left unsettled. `with_times`
-    and `report_speech_end` are the session's wishes when the segment was closed.
+    and `report_speech_end` are the session's wishes when the segment was closed. A `withheld` entry
+    waits for what somebody who interrupts the bot has to say. `is_backchannel` marks words that only
+    said "go on".
     """
 
     segment: Segment
@@ -133,3 +169,5 @@ class Entry:
     ready_at_s: float = 0.0
     outcome: Heard | Failure | None = None
     cancelled: bool = False
+    withheld: bool = False
+    is_backchannel: bool = False

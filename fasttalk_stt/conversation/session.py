@@ -19,16 +19,18 @@ from fasttalk_stt.audio.resampling import StreamResampler
 from fasttalk_stt.audio.timeline import Timeline
 from fasttalk_stt.audio.vad import VoiceDetector
 from fasttalk_stt.conversation.arrivals import ArrivalLog
+from fasttalk_stt.conversation.backchannels import Backchannels
+from fasttalk_stt.conversation.barge_in import BargeIn
 from fasttalk_stt.conversation.commit import whole_words
 from fasttalk_stt.conversation.context import Context
-from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Look, Ready, Say
-from fasttalk_stt.conversation.finals import partial, voice_activity
+from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Hurry, Look, Ready, Say
+from fasttalk_stt.conversation.finals import partial, position_ms, transcription, voice_activity
 from fasttalk_stt.conversation.ledger import Ledger, Outcome
 from fasttalk_stt.conversation.onsets import OnsetRegister
 from fasttalk_stt.conversation.publisher import Publisher, SessionStatistics
 from fasttalk_stt.conversation.queue import SegmentQueue
 from fasttalk_stt.conversation.segmenter import Segmenter, SegmenterLimits
-from fasttalk_stt.conversation.segmenter_events import Onset, SegmenterEvent, Silence
+from fasttalk_stt.conversation.segmenter_events import Onset, Resumed, SegmenterEvent, Silence
 from fasttalk_stt.conversation.segments import (
     NOTHING_HEARD,
     Draft,
@@ -37,6 +39,7 @@ from fasttalk_stt.conversation.segments import (
     Heard,
     HeardWord,
     Segment,
+    Speculation,
 )
 from fasttalk_stt.protocol.client_messages import ContextUpdate, InterruptScope
 from fasttalk_stt.protocol.config import (
@@ -49,9 +52,13 @@ from fasttalk_stt.protocol.server_messages import (
     Configured,
     ContextData,
     ContextUpdated,
+    EagerRetracted,
+    EagerTranscription,
     InterruptAcknowledged,
     InterruptData,
     Metadata,
+    RetractionData,
+    RetractionReason,
     SessionEndReason,
     SessionStarted,
     VoiceActivityDetected,
@@ -81,6 +88,7 @@ class Session:
         ignored_fields: tuple[str, ...],
         limits: SegmenterLimits,
         detector: VoiceDetector,
+        backchannels: Backchannels,
         model: str,
         wall_clock: Callable[[], datetime],
     ) -> None:
@@ -99,6 +107,8 @@ class Session:
         self._ledger = Ledger()
         self._queue = SegmentQueue()
         self._onsets = OnsetRegister()
+        self._barge_in = BargeIn(self._queue, backchannels)
+        self._eager: Speculation | None = None
         self.publisher = Publisher(
             self._ledger, self._queue, self._onsets, timeline=self._timeline, model=model
         )
@@ -140,8 +150,11 @@ class Session:
         """Whether `end` was called; what is heard afterwards is ignored."""
         return self.publisher.end_reason is not None
 
-    def is_stale(self, draft: Draft) -> bool:
-        return draft.generation != self._segmenter.generation
+    def is_stale(self, request: Draft | Speculation) -> bool:
+        """Whether nobody wants the answer any more."""
+        if isinstance(request, Speculation) and request.adopted_by is not None:
+            return request.adopted_by.cancelled
+        return request.generation != self._segmenter.generation
 
     def stamp(self, timestamp: str) -> Metadata:
         """The stamp of the next message that is sent in this session."""
@@ -183,19 +196,15 @@ class Session:
 
         self.publisher.settle_leaving()
         cancelled = self._queue.cancel(lambda entry: stale(entry.segment.utterance))
-        for entry in cancelled:
-            self._settle(entry.segment.start, entry.segment.end, Outcome.DISCARDED)
+        dropped = self._drop(cancelled, now_s)
         if scope == "all":
             received = self._ledger.received
             self._segmenter.discard(self._timeline.to_pipeline(received))
             self._ledger.settle(0, received, Outcome.DISCARDED)
-        answers = [
-            Say(self.publisher.empty_answer(entry, now_s))
-            for entry in cancelled
-            if entry.segment.answers_flush
-        ]
+            dropped.extend(self._retract_eager("interrupted"))
         rejections = map(Say, self._onsets.reject_all(stale, "interrupted"))
         self._onsets.end_all(stale)
+        self._barge_in.end(stale)
         acknowledged = InterruptAcknowledged(
             InterruptData(
                 interrupted_at=self._timestamp(),
@@ -205,7 +214,7 @@ class Session:
                 kept_audio_ms=self._timeline.to_ms(self._ledger.pending),
             )
         )
-        return [Cancel(tuple(cancelled)), *answers, *rejections, Say(acknowledged), Ready()]
+        return [*dropped, *rejections, Say(acknowledged), Ready()]
 
     def _keep_from(self) -> int | None:
         """The oldest utterance an interrupt keeps; None where it keeps none."""
@@ -241,7 +250,8 @@ class Session:
         return [Say(Configured(self._config))]
 
     def update_context(self, update: ContextUpdate) -> list[Effect]:
-        self._context = self._context.updated(update)
+        before, self._context = self._context, self._context.updated(update)
+        self._barge_in.change_context(before, self._context, self._edge)
         self._segmenter.update_context(self._context)
         context = self._context
         return [
@@ -288,13 +298,7 @@ class Session:
         """Note what became of a segment."""
         if isinstance(outcome, Heard):
             self.publisher.add_compute(outcome.compute_ms)
-            if entry.segment.cut_by_drain:
-                outcome, entry.end = whole_words(
-                    outcome, start=entry.segment.start, edge=entry.segment.end
-                )
-            self._segmenter.remember(entry.segment, outcome)
-        self._queue.resolve(entry, outcome, ready_at_s=now_s)
-        return [Ready()]
+        return self._resolve(entry, outcome, now_s)
 
     def resolve_draft(self, draft: Draft, heard: Heard | None, now_s: float) -> list[Effect]:
         """Note what a draft heard (None: it failed): words are committed, a partial may follow."""
@@ -307,12 +311,42 @@ class Session:
         if committed is not None:
             entry = self._entry(committed.segment, now_s)
             self._queue.add(entry)
-            self._queue.resolve(entry, committed.heard, ready_at_s=now_s)
-            effects.append(Ready())
-        if self._config.interim_results and heard is not None:
+            effects.extend(self._resolve(entry, committed.heard, now_s))
+        if heard is not None:
             n_committed = 0 if committed is None else len(committed.heard.words)
-            effects.extend(self._partial(draft, heard.words[n_committed:]))
+            effects.extend(self._partial(draft.utterance, draft.edge, heard.words[n_committed:]))
         return effects
+
+    def resolve_speculation(
+        self, speculation: Speculation, heard: Heard | None, now_s: float
+    ) -> list[Effect]:
+        """Note what was said before a pause (None: that failed).
+
+        Where the utterance ended meanwhile it is the segment's text; a failure is tried again as the
+        segment's own request.
+        """
+        if heard is not None:
+            self.publisher.add_compute(heard.compute_ms)
+        if self.is_stale(speculation):
+            return []
+        entry = speculation.adopted_by
+        if entry is not None:
+            return [Decode(entry)] if heard is None else self._resolve(entry, heard, now_s)
+        if heard is None:
+            self._segmenter.forget_speculation()
+            return []
+        speculation.heard = heard
+        self._segmenter.consider(speculation)
+        segment = speculation.segment
+        return [
+            *self._tell_eagerly(speculation, heard, now_s),
+            *self._partial(segment.utterance, segment.end, heard.words),
+        ]
+
+    def judge_turn(self, speculation: Speculation, probability: float) -> None:
+        """Note how much the speaker sounded done before a pause (0-1)."""
+        speculation.turn_probability = probability
+        self._segmenter.consider(speculation)
 
     # Shared
 
@@ -335,20 +369,101 @@ class Session:
                     self._settle(start, end, Outcome.SILENCE)
                 case Onset():
                     effects.extend(self._report(event))
-                case Draft():
+                case Resumed():
+                    effects.extend(self._retract_eager("resumed"))
+                case Draft() | Speculation():
                     effects.append(Look(event))
                 case Segment():
-                    entry = self._entry(event, now_s)
-                    self._queue.add(entry)
-                    if event.speech is None:
-                        self._segmenter.remember(event, NOTHING_HEARD)
-                        self._queue.resolve(entry, NOTHING_HEARD, ready_at_s=now_s)
-                        effects.append(Ready())
-                    else:
-                        effects.append(Decode(entry))
+                    effects.extend(self._close(event, now_s))
         return effects
 
+    def _close(self, segment: Segment, now_s: float) -> list[Effect]:
+        """A segment is closed: its text is known, on its way, or to be asked for."""
+        entry = self._entry(segment, now_s)
+        self._queue.add(entry)
+        speculation = segment.speculation
+        if speculation is None:
+            retracted = self._retract_eager("superseded")
+            if segment.speech is not None:
+                return [*retracted, Decode(entry)]
+            return [*retracted, *self._resolve(entry, NOTHING_HEARD, now_s)]
+        self._eager = None
+        speculation.adopted_by = entry
+        if speculation.heard is None:
+            return [Hurry(speculation)]
+        return self._resolve(entry, speculation.heard, now_s)
+
+    def _resolve(self, entry: Entry, outcome: Heard | Failure, now_s: float) -> list[Effect]:
+        if entry.cancelled:
+            return []
+        effects: list[Effect] = []
+        if isinstance(outcome, Heard):
+            if entry.segment.cut_by_drain:
+                outcome, entry.end = whole_words(
+                    outcome, start=entry.segment.start, edge=entry.segment.end
+                )
+            self._segmenter.remember(entry.segment, outcome)
+            entry.is_backchannel = self._is_backchannel(entry, outcome)
+            effects.extend(self._drop(self._barge_in.decide(entry, outcome), now_s))
+        else:
+            self._barge_in.decide(entry, outcome)
+        if entry.segment.ends_utterance:
+            self._barge_in.end(entry.segment.utterance.__eq__)
+        self._queue.resolve(entry, outcome, ready_at_s=now_s)
+        return [*effects, Ready()]
+
+    def _drop(self, cancelled: Sequence[Entry], now_s: float) -> list[Effect]:
+        """Discard the audio of entries that were cancelled; a flush among them gets its answer."""
+        effects: list[Effect] = [Cancel(tuple(cancelled))] if cancelled else []
+        for entry in cancelled:
+            segment = entry.segment
+            self._settle(segment.start, segment.end, Outcome.DISCARDED)
+            if segment.speculation is not None:
+                effects.extend(self._retract(segment.speculation, "interrupted"))
+            if segment.answers_flush:
+                effects.append(Say(self.publisher.empty_answer(entry, now_s)))
+            if segment.ends_utterance:
+                self._onsets.end(segment.utterance)
+                rejection = self._onsets.reject(segment.utterance, "interrupted")
+                effects.extend([] if rejection is None else [Say(rejection)])
+        return effects
+
+    def _is_backchannel(self, entry: Entry, heard: Heard) -> bool:
+        return self._onsets.awaits_answer(
+            entry.segment.utterance
+        ) and self._barge_in.is_backchannel(entry, heard)
+
+    def _tell_eagerly(self, speculation: Speculation, heard: Heard, now_s: float) -> list[Effect]:
+        """Show the text as it stands at a pause. Only where nothing older is still to be sent, and
+        not what may yet be rejected."""
+        if not self._config.eager_results or not heard.text or len(self._queue):
+            return []
+        entry = self._entry(speculation.segment, now_s)
+        entry.ready_at_s = now_s
+        if self._is_backchannel(entry, heard):
+            return []
+        speculation.told = True
+        self._eager = speculation
+        final = transcription(
+            entry, heard, timeline=self._timeline, model=self._model, sent_at_s=now_s
+        )
+        return [Say(EagerTranscription(final.data))]
+
+    def _retract_eager(self, reason: RetractionReason) -> list[Effect]:
+        """Take back what was shown of the open utterance, if anything was."""
+        speculation, self._eager = self._eager, None
+        return [] if speculation is None else self._retract(speculation, reason)
+
+    def _retract(self, speculation: Speculation, reason: RetractionReason) -> list[Effect]:
+        if not speculation.told:
+            return []
+        segment = speculation.segment
+        start_ms = position_ms(self._timeline, segment.start)
+        return [Say(EagerRetracted(RetractionData(segment.utterance, start_ms, reason)))]
+
     def _report(self, onset: Onset) -> list[Effect]:
+        interrupts = self._config.barge_in_enabled and self._context.bot_is_active
+        withheld = self._barge_in.begin(onset.utterance, self._context) if interrupts else 0
         if not self._config.fasttalk_mode:
             return []
         data = voice_activity(
@@ -356,7 +471,8 @@ class Session:
             onset.started,
             timeline=self._timeline,
             timestamp=self._timestamp(),
-            barge_in=self._config.barge_in_enabled and self._context.bot_is_active,
+            barge_in=interrupts,
+            withheld_segments=withheld,
         )
         self._onsets.report(onset.utterance, data.audio_start_ms)
         return [Say(VoiceActivityDetected(data))]
@@ -372,15 +488,17 @@ class Session:
             report_speech_end=self._config.fasttalk_mode,
         )
 
-    def _partial(self, draft: Draft, open_words: Sequence[HeardWord]) -> list[Effect]:
-        """Show the utterance so far. Not while a final is outstanding: its text comes first."""
-        if not open_words or self._queue.unresolved():
+    def _partial(self, utterance: int, edge: int, open_words: Sequence[HeardWord]) -> list[Effect]:
+        """Show the utterance so far, if asked for. Not while a final is outstanding: its text comes
+        first."""
+        if not self._config.interim_results or not open_words or self._queue.unresolved():
             return []
         message = partial(
-            draft,
-            self.publisher.text_so_far(draft.utterance),
+            utterance,
+            self.publisher.text_so_far(utterance),
             open_words,
             start=self._segmenter.utterance_start,
+            edge=edge,
             timeline=self._timeline,
         )
         return [Say(message)]

@@ -2,14 +2,13 @@
 
 The scheduler's task alone calls the engine, so a session that no longer wants a result only leaves
 its own wait: what was not begun is never computed, what is being computed has its result dropped.
-Finals go before drafts; what waits when the engine becomes free is decoded as one batch.
+Finals go before speculation, and that before drafts; what waits when the engine becomes free is
+decoded as one batch.
 """
 
 from __future__ import annotations
 
-import heapq
 from enum import IntEnum
-from itertools import count
 
 import structlog
 import trio
@@ -25,20 +24,24 @@ class Priority(IntEnum):
     """What goes first: lower is more urgent."""
 
     FINAL = 0
-    DRAFT = 1
+    EAGER = 1
+    DRAFT = 2
 
 
-@define(order=False, eq=False)
+@define(eq=False)
+class Urgency:
+    """How urgent one request is. It may be raised while the request waits."""
+
+    priority: Priority
+
+
+@define(eq=False)
 class _Job:
     request: DecodeRequest
-    priority: Priority
-    number: int
+    urgency: Urgency
     done: trio.Event = field(factory=trio.Event)
     abandoned: bool = False
     result: Hypothesis | EngineError | None = None
-
-    def __lt__(self, other: _Job) -> bool:
-        return (self.priority, self.number) < (other.priority, other.number)
 
     def finish(self, result: Hypothesis | EngineError) -> None:
         self.result = result
@@ -67,7 +70,6 @@ class Scheduler:
         self._engine = engine
         self._batch_size = batch_size
         self._jobs: list[_Job] = []
-        self._numbers = count()
         self._arrival = trio.lowlevel.ParkingLot()
         self._running = 0
         self._batches = 0
@@ -91,14 +93,14 @@ class Scheduler:
             abandoned=self._abandoned,
         )
 
-    async def decode(self, request: DecodeRequest, *, priority: Priority) -> Hypothesis:
+    async def decode(self, request: DecodeRequest, *, urgency: Urgency) -> Hypothesis:
         """Wait for the engine's answer to one request.
 
         Raises EngineError where the engine failed on it. Cancelling leaves at once, whatever the
         engine is doing.
         """
-        job = _Job(request, priority, next(self._numbers))
-        heapq.heappush(self._jobs, job)
+        job = _Job(request, urgency)
+        self._jobs.append(job)
         self._arrival.unpark_all()
         try:
             await job.done.wait()
@@ -109,7 +111,6 @@ class Scheduler:
                 if job in self._jobs:
                     # At once, for its audio's sake: behind urgent jobs it might lie here for long.
                     self._jobs.remove(job)
-                    heapq.heapify(self._jobs)
         if isinstance(job.result, EngineError):
             raise job.result
         if job.result is None:
@@ -127,12 +128,13 @@ class Scheduler:
                 await self._arrival.park()
 
     def _take_batch(self) -> list[_Job]:
-        """The most urgent job and those of the same urgency that wait with it."""
-        batch: list[_Job] = []
-        while self._jobs and len(batch) < self._batch_size:
-            if batch and self._jobs[0].priority != batch[0].priority:
-                break
-            batch.append(heapq.heappop(self._jobs))
+        """The most urgent jobs, oldest first: those of one urgency that wait together."""
+        if not self._jobs:
+            return []
+        most_urgent = min(job.urgency.priority for job in self._jobs)
+        equals = [job for job in self._jobs if job.urgency.priority == most_urgent]
+        batch = equals[: self._batch_size]
+        self._jobs = [job for job in self._jobs if job not in batch]
         return batch
 
     async def _decode(self, batch: list[_Job]) -> None:

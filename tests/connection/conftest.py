@@ -14,13 +14,20 @@ import pytest
 import trio
 
 from fasttalk_stt.connection.connection import Connection
+from fasttalk_stt.connection.ears import Ears, JudgeTurn
 from fasttalk_stt.connection.memory import MemoryTransport
 from fasttalk_stt.connection.registry import SessionRegistry
+from fasttalk_stt.conversation.backchannels import Backchannels
 from fasttalk_stt.inference.fake import FakeEngine
 from fasttalk_stt.inference.scheduler import Scheduler
 from fasttalk_stt.settings import Settings
 from tests.support import NOON, LevelDetector
 
+EARS = Ears(
+    make_detector=LevelDetector,
+    endpointer="silence",
+    backchannels=Backchannels({"en": frozenset({"mm-hm"})}),
+)
 FRAME_SAMPLES = 512
 FRAME_S = FRAME_SAMPLES / 16_000
 
@@ -96,11 +103,14 @@ class Peer:
 class Server:
     """A scheduler and the connections that share it."""
 
-    def __init__(self, engine: FakeEngine, nursery: trio.Nursery, settings: Settings) -> None:
+    def __init__(
+        self, engine: FakeEngine, nursery: trio.Nursery, settings: Settings, ears: Ears
+    ) -> None:
         self.engine = engine
         self.scheduler = Scheduler(engine, batch_size=4)
         self.sessions = SessionRegistry()
         self.settings = settings
+        self.ears = ears
         self.nursery = nursery
 
     def connect(self) -> Peer:
@@ -110,7 +120,7 @@ class Server:
             settings=self.settings,
             scheduler=self.scheduler,
             sessions=self.sessions,
-            make_detector=LevelDetector,
+            ears=self.ears,
             wall_clock=lambda: NOON,
         )
         peer = Peer(connection, transport)
@@ -131,11 +141,14 @@ def serving() -> Serving:
     """
 
     @asynccontextmanager
-    async def serve(engine: FakeEngine | None = None, **changes: object) -> AsyncIterator[Server]:
+    async def serve(
+        engine: FakeEngine | None = None, *, judge_turn: JudgeTurn | None = None, **changes: object
+    ) -> AsyncIterator[Server]:
+        ears = attrs.evolve(EARS, judge_turn=judge_turn)
         settings = attrs.evolve(Settings(), **changes)
         with trio.fail_after(3600):
             async with trio.open_nursery() as nursery:
-                server = Server(engine or FakeEngine(), nursery, settings)
+                server = Server(engine or FakeEngine(), nursery, settings, ears)
                 await nursery.start(server.scheduler.run)
                 yield server
                 nursery.cancel_scope.cancel()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 import pytest
 import trio
 from trio.testing import MockClock
 
+from fasttalk_stt.audio.vad import VoiceFrame
 from fasttalk_stt.connection.memory import PeerClosedError
 from fasttalk_stt.inference.errors import EngineError, GpuError, GpuMemoryExhaustedError
 from fasttalk_stt.inference.fake import FakeEngine
 from fasttalk_stt.protocol.state import ConnectionState
-from tests.connection.conftest import Peer, Serving
-from tests.support import silence, sound
+from tests.connection.conftest import EARS, Peer, Serving
+from tests.support import LevelDetector, silence, sound
 
 
 async def say(peer: Peer, seconds: float, *, pause_s: float = 0.8) -> None:
@@ -329,12 +331,13 @@ async def test_a_client_that_stalls_is_answered(
 async def test_an_engine_error_skips_the_segment_and_the_session_goes_on(
     serving: Serving, autojump_clock: MockClock, raised: Exception, code: str
 ) -> None:
-    def fail_first(requests: object) -> float:
-        if len(engine.batches) == 1:
+    def fail_twice(requests: object) -> float:
+        # In the pause, and again when the segment is closed.
+        if len(engine.batches) <= 2:
             raise raised
         return 0.1
 
-    engine = FakeEngine(cost_s=fail_first)
+    engine = FakeEngine(cost_s=fail_twice)
     async with serving(engine) as server:
         peer = server.connect()
         await peer.start(fasttalk_mode=True)
@@ -457,15 +460,13 @@ async def test_a_session_taken_over_closes_the_older_connection(
 async def test_our_own_fault_is_told_and_closed_with_1011(
     serving: Serving, autojump_clock: MockClock
 ) -> None:
-    class BrokenDetector:
-        def set_sensitivity(self, sensitivity: int) -> None: ...
-
-        def push(self, samples: object) -> list[object]:
+    class BrokenDetector(LevelDetector):
+        def push(self, samples: object) -> list[VoiceFrame]:
             raise ZeroDivisionError("secret detail")
 
     async with serving() as server:
         peer, other = server.connect(), server.connect()
-        peer.connection._receiver._make_detector = lambda _: BrokenDetector()
+        peer.connection._receiver._ears = attrs.evolve(EARS, make_detector=BrokenDetector)
         await peer.start()
         with pytest.raises(PeerClosedError):
             await peer.stream(sound(1.0))

@@ -8,10 +8,19 @@ import numpy as np
 import numpy.typing as npt
 
 from fasttalk_stt.audio.timeline import pipeline_samples
-from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Look, Say
+from fasttalk_stt.conversation.backchannels import Backchannels
+from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Hurry, Look, Say
 from fasttalk_stt.conversation.segmenter import SegmenterLimits
-from fasttalk_stt.conversation.segments import Draft, Entry, Failure, Heard, HeardWord
+from fasttalk_stt.conversation.segments import (
+    Draft,
+    Entry,
+    Failure,
+    Heard,
+    HeardWord,
+    Speculation,
+)
 from fasttalk_stt.conversation.session import Session
+from fasttalk_stt.conversation.turn_taking import EndpointerMode
 from fasttalk_stt.protocol.config import SessionConfig, read_session_config
 from fasttalk_stt.protocol.errors import TRANSCRIPTION_FAILED, ProtocolError
 from fasttalk_stt.protocol.server_messages import Metadata, ServerMessage, Transcription
@@ -19,6 +28,7 @@ from tests.support import NOON, LevelDetector
 
 FAILURE = Failure(ProtocolError(TRANSCRIPTION_FAILED, "the engine failed"))
 FRAME_SAMPLES = 512
+BACKCHANNELS = Backchannels({"en": frozenset({"mm-hm", "yeah"})})
 
 
 def words_in(start: int, end: int, *, word_samples: int = 6_400) -> Heard:
@@ -35,23 +45,30 @@ def words_in(start: int, end: int, *, word_samples: int = 6_400) -> Heard:
 
 
 class Driver:
-    """A session, what it wants decoded, and everything it has sent, in order."""
+    """A session, what it wants decoded, and everything it has sent, in order.
 
-    def __init__(self, **config: object) -> None:
+    `wanted` are closed segments without their text, whether that was asked for in the pause before
+    their end or at it; `speculations` are requests of pauses that go on or went by.
+    """
+
+    def __init__(self, *, endpointer: EndpointerMode = "silence", **config: object) -> None:
         checked, ignored = read_session_config(config, SessionConfig())
         self.session = Session(
             checked,
             session_id="s",
             ignored_fields=ignored,
-            limits=SegmenterLimits(pipeline_samples(0.5), pipeline_samples(2.0)),
+            limits=SegmenterLimits(pipeline_samples(0.5), pipeline_samples(2.0), endpointer),
             detector=LevelDetector(),
+            backchannels=BACKCHANNELS,
             model="fake",
             wall_clock=lambda: NOON,
         )
         self.now_s = 100.0
         self.wanted: list[Entry] = []
         self.drafts: list[Draft] = []
+        self.speculations: list[Speculation] = []
         self.cancelled: list[Entry] = []
+        self._decoded_alone: set[Entry] = set()
         self.n_failed_flushes = 0
         self.sent: list[tuple[ServerMessage, Metadata]] = []
         self.errors: list[ProtocolError] = []
@@ -64,8 +81,14 @@ class Driver:
                     self._send(message)
                 case Decode(entry=entry):
                     self.wanted.append(entry)
-                case Look(draft=draft):
+                case Look(request=Draft() as draft):
                     self.drafts.append(draft)
+                case Look(request=Speculation() as speculation):
+                    self.speculations.append(speculation)
+                case Hurry(speculation=speculation):
+                    assert speculation.adopted_by is not None
+                    self.speculations.remove(speculation)
+                    self.wanted.append(speculation.adopted_by)
                 case Cancel(entries=entries):
                     self.cancelled.extend(entries)
 
@@ -85,9 +108,27 @@ class Driver:
         """Give an entry its outcome (by default words all along it) and send what is ready."""
         self.wanted.remove(entry)
         self.n_failed_flushes += isinstance(outcome, Failure) and entry.segment.answers_flush
-        if outcome is None:
-            outcome = words_in(entry.segment.start, entry.segment.end)
-        self.do(self.session.resolve(entry, outcome, self.now_s))
+        segment, speculation = entry.segment, entry.segment.speculation
+        if speculation is None or entry in self._decoded_alone:
+            outcome = words_in(segment.start, segment.end) if outcome is None else outcome
+            self.do(self.session.resolve(entry, outcome, self.now_s))
+            return
+        if isinstance(outcome, Failure):
+            # A speculation that fails is tried once more, as the segment's own request.
+            self._decoded_alone.add(entry)
+            self.do(self.session.resolve_speculation(speculation, None, self.now_s))
+            if entry in self.wanted:
+                self.resolve(entry, outcome)
+            return
+        heard = words_in(segment.start, speculation.segment.end) if outcome is None else outcome
+        self.do(self.session.resolve_speculation(speculation, heard, self.now_s))
+
+    def speculate(self, heard: Heard | None = None, *, failed: bool = False) -> None:
+        """Answer the latest speculation while its pause goes on, by default with words all along."""
+        speculation = self.speculations.pop()
+        if heard is None and not failed:
+            heard = words_in(speculation.segment.start, speculation.segment.end)
+        self.do(self.session.resolve_speculation(speculation, heard, self.now_s))
 
     def look(self, heard: Heard | None = None, *, failed: bool = False) -> None:
         """Answer the oldest draft, by default with words all along it."""
@@ -110,7 +151,8 @@ class Driver:
         while self.drafts:
             self.look()
         for entry in list(self.wanted):
-            self.resolve(entry)
+            if not entry.cancelled:
+                self.resolve(entry)
         self.send_ready()
 
     def _send(self, message: ServerMessage) -> None:

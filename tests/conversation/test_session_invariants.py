@@ -13,12 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fasttalk_stt.conversation.segments import NOTHING_HEARD, Failure, Heard
+from fasttalk_stt.conversation.segments import NOTHING_HEARD, Failure, Heard, HeardWord
 from fasttalk_stt.protocol.client_messages import ContextUpdate
 from fasttalk_stt.protocol.server_messages import (
+    EagerRetracted,
+    EagerTranscription,
     PartialTranscription,
     SessionEnded,
     SpeechEnded,
+    Transcription,
     VoiceActivityDetected,
     VoiceActivityRejected,
 )
@@ -34,7 +37,8 @@ STEPS = st.one_of(
     st.tuples(st.just("configure"), st.sampled_from([0.5, 2.0, 20.0])),
     st.tuples(st.just("context"), st.sampled_from(["listening", "processing", "responding"])),
     st.tuples(st.just("stall"), st.none()),
-    st.tuples(st.just("answer"), st.tuples(st.integers(0, 9), st.sampled_from("wnf"))),
+    st.tuples(st.just("answer"), st.tuples(st.integers(0, 9), st.sampled_from("wnfb"))),
+    st.tuples(st.just("speculate"), st.sampled_from("wwnfb")),
     st.tuples(st.just("look"), st.sampled_from("wnf")),
     st.tuples(st.just("send"), st.none()),
 )
@@ -42,6 +46,7 @@ CONFIGS = st.fixed_dictionaries(
     {
         "fasttalk_mode": st.booleans(),
         "interim_results": st.booleans(),
+        "eager_results": st.booleans(),
         "enable_vad": st.booleans(),
         "buffer_duration": st.sampled_from([0.5, 2.0]),
         "sample_rate": st.sampled_from([16_000, 8_000, 44_100]),
@@ -51,7 +56,8 @@ CONFIGS = st.fixed_dictionaries(
 
 
 def outcome(kind: str, start: int, end: int) -> Heard | Failure:
-    return {"w": words_in(start, end), "n": NOTHING_HEARD, "f": FAILURE}[kind]
+    yeah = Heard((HeardWord(" Yeah.", start, end, 0.9),), language="en")
+    return {"w": words_in(start, end), "n": NOTHING_HEARD, "f": FAILURE, "b": yeah}[kind]
 
 
 def act(driver: Driver, step: str, value: object) -> None:  # noqa: PLR0912 - one case a step
@@ -78,6 +84,11 @@ def act(driver: Driver, step: str, value: object) -> None:  # noqa: PLR0912 - on
             if driver.wanted:
                 entry = driver.wanted[which % len(driver.wanted)]
                 driver.resolve(entry, outcome(kind, entry.segment.start, entry.segment.end))
+        case "speculate", str(kind):
+            if driver.speculations:
+                segment = driver.speculations[-1].segment
+                heard = outcome(kind, segment.start, segment.end)
+                driver.speculate(heard if isinstance(heard, Heard) else None, failed=kind == "f")
         case "look", str(kind):
             if driver.drafts:
                 draft = driver.drafts[0]
@@ -93,13 +104,19 @@ def check(driver: Driver, n_flushes: int) -> None:
     ended = driver.messages[-1]
     assert isinstance(ended, SessionEnded)
     spoken_ms = sum(final.data.audio_duration_ms for final in driver.finals if final.data.text)
-    if not driver.errors:
+    murmured = any(
+        m.data.reason == "backchannel"
+        for m in driver.messages
+        if isinstance(m, VoiceActivityRejected)
+    )
+    if not driver.errors and not murmured:
         assert abs(ended.audio.transcribed_ms - spoken_ms) <= len(driver.finals) + 1
     check_account(driver, ended)
     check_stamps(driver)
     check_finals(driver)
     check_onsets(driver)
     check_partials(driver)
+    check_eager(driver)
     answers = sum(final.data.metadata.reason == "flush" for final in driver.finals)
     # The answer of a flush is its text, or the error where its transcription failed.
     assert n_flushes - driver.n_failed_flushes <= answers <= n_flushes
@@ -189,6 +206,24 @@ def check_partials(driver: Driver) -> None:
             assert data.text.startswith(data.stable_text)
             assert data.text.startswith(stable.get(data.utterance, ""))
             stable[data.utterance] = data.stable_text
+
+
+def check_eager(driver: Driver) -> None:
+    """Text shown eagerly comes again as it was, or is taken back; both exactly once."""
+    shown: EagerTranscription | None = None
+    for message in driver.messages:
+        match message:
+            case EagerTranscription():
+                assert shown is None
+                shown = message
+            case EagerRetracted(data=data):
+                assert shown is not None
+                assert data.utterance == shown.data.utterance
+                shown = None
+            case Transcription(data=data) if shown is not None:
+                assert (data.utterance, data.text) == (shown.data.utterance, shown.data.text)
+                shown = None
+    assert shown is None
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])

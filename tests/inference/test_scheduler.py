@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from trio.testing import MockClock
 from fasttalk_stt.inference.engine import DecodedWord, DecodeRequest, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, GpuError
 from fasttalk_stt.inference.fake import FakeEngine
-from fasttalk_stt.inference.scheduler import Priority, Scheduler
+from fasttalk_stt.inference.scheduler import Priority, Scheduler, Urgency
 
 
 def request(name: str) -> DecodeRequest:
@@ -36,7 +37,7 @@ class Asking:
 
     async def ask(self, name: str, priority: Priority = Priority.FINAL) -> None:
         try:
-            hypothesis = await self.scheduler.decode(request(name), priority=priority)
+            hypothesis = await self.scheduler.decode(request(name), urgency=Urgency(priority))
         except EngineError as error:
             self.answers[name] = type(error)
         else:
@@ -162,3 +163,21 @@ async def test_what_is_left_behind_urgent_work_is_let_go_at_once(
                 await asking.ask(f"draft {i}", Priority.DRAFT)
         assert scheduler.statistics().waiting == 1
         nursery.cancel_scope.cancel()
+
+
+async def test_a_request_that_becomes_urgent_overtakes(autojump_clock: MockClock) -> None:
+    engine = FakeEngine(echo, cost_s=lambda _: 1.0)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=1))
+    urgency = Urgency(Priority.EAGER)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        nursery.start_soon(asking.ask, "running")
+        await trio.sleep(0.1)
+        nursery.start_soon(asking.ask, "older", Priority.EAGER)
+        await trio.sleep(0.1)
+        nursery.start_soon(partial(scheduler.decode, request("hurried"), urgency=urgency))
+        await trio.sleep(0.1)
+        urgency.priority = Priority.FINAL
+        await trio.sleep(5)
+        nursery.cancel_scope.cancel()
+    assert [names(batch) for batch in engine.batches] == [["running"], ["hurried"], ["older"]]

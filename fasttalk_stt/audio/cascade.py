@@ -1,0 +1,83 @@
+"""Two detectors in a row: a cheap gate that hears everything, and a judge that it wakes.
+
+While the gate has heard no voice for a while the judge sleeps, and frames have no probability of
+voice. Woken, the judge first hears again the last frames it slept through, so that it has settled
+when the first frame that counts arrives. Which detectors they are is the caller's choice.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fasttalk_stt.audio.timeline import pipeline_samples
+from fasttalk_stt.audio.vad import VoiceDetector, VoiceFrame, VoiceRule, loudness
+
+HANGOVER_SAMPLES = pipeline_samples(0.5)
+"""The judge stays awake this long after the gate's last voice."""
+WARM_UP_FRAMES = 8
+"""Frames the judge hears again when it wakes."""
+_GATE_OPENS_AT = 0.5
+
+
+class Judge(VoiceDetector, Protocol):
+    """A detector with frames of one length, which can leave out a part of the stream."""
+
+    @property
+    def frame_samples(self) -> int:
+        """The length of each of its frames."""
+
+    def skip_to(self, position: int) -> None:
+        """Forget what was heard; the next sample pushed is the one at `position`."""
+
+
+class CascadeVad:
+    """The detector of one stream. The rule is the judge's."""
+
+    def __init__(self, gate: VoiceDetector, judge: Judge) -> None:
+        self._gate = gate
+        self._judge = judge
+        self._waiting = np.empty(0, dtype=np.float32)
+        self._kept = np.empty(0, dtype=np.float32)
+        self._position = 0
+        self._open_to = 0
+        self._judge_is_awake = False
+
+    def set_sensitivity(self, sensitivity: int) -> None:
+        """The judge alone becomes stricter: what the gate misses, nobody hears."""
+        self._judge.set_sensitivity(sensitivity)
+
+    def rule(self, *, bot_is_speaking: bool) -> VoiceRule:
+        return self._judge.rule(bot_is_speaking=bot_is_speaking)
+
+    def push(self, samples: npt.NDArray[np.float32]) -> list[VoiceFrame]:
+        if len(self._waiting):
+            samples = np.concatenate((self._waiting, samples))
+        size = self._judge.frame_samples
+        used = len(samples) - len(samples) % size
+        self._waiting = samples[used:].copy()
+        return [self._frame(samples[at : at + size]) for at in range(0, used, size)]
+
+    def _frame(self, samples: npt.NDArray[np.float32]) -> VoiceFrame:
+        """The judgement of the next whole frame."""
+        start, end = self._position, self._position + len(samples)
+        for heard in self._gate.push(samples):
+            if heard.probability >= _GATE_OPENS_AT:
+                self._open_to = heard.end + HANGOVER_SAMPLES
+        is_open = start < self._open_to
+        if is_open and not self._judge_is_awake:
+            self._judge.skip_to(start - len(self._kept))
+            self._judge.push(self._kept)
+        self._judge_is_awake = is_open
+        self._keep(samples)
+        self._position = end
+        if is_open:
+            [frame] = self._judge.push(samples)
+            return frame
+        return VoiceFrame(start=start, end=end, probability=0.0, level=loudness(samples))
+
+    def _keep(self, samples: npt.NDArray[np.float32]) -> None:
+        size = WARM_UP_FRAMES * len(samples)
+        self._kept = np.concatenate((self._kept, samples))[-size:]

@@ -1,0 +1,143 @@
+"""How much silence ends the utterance now: by what was said, how it sounded, and who speaks.
+
+Three modes. `silence` waits the same everywhere. `adaptive` reads the words heard so far: behind
+"because" it waits longer, behind a finished sentence it need not wait longer than it was told.
+`smart` asks a model of intonation as well (`inference.smart_turn`). Pure: the clues come from a
+speculative transcription of the open pause, and may come late or not at all; then the silence is plain.
+Lengths are pipeline samples.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal
+
+from attrs import frozen
+
+from fasttalk_stt.audio.timeline import pipeline_samples
+from fasttalk_stt.conversation.turn_words import TURN_WORDS
+from fasttalk_stt.protocol.client_messages import ResponseType
+from fasttalk_stt.protocol.config import primary_language
+
+EndpointerMode = Literal["silence", "adaptive", "smart"]
+
+Ending = Literal["finished", "unclear", "unfinished"]
+"""How far a sentence got, judged by its words."""
+
+RESPONSE_FACTORS: Mapping[ResponseType, float] = MappingProxyType(
+    {"command": 0.7, "casual": 1.0, "question": 1.5}
+)
+"""Guesses, not measured: a command is short and wants its effect at once, an answer to a question is
+thought about while it is spoken."""
+
+SHORTEST_SILENCE_SAMPLES = pipeline_samples(0.1)
+"""No utterance ends sooner: stops such as [t] and [k] are silent for 50-80 ms."""
+
+_ENDING_FACTORS: Mapping[Ending, float] = MappingProxyType(
+    {"finished": 1.0, "unclear": 1.5, "unfinished": 2.5}
+)
+_LONGEST_FACTOR = 3.0
+
+_SENTENCE_ENDS = (".", "!", "?", "。", "！", "？", "؟", "।")
+_QUESTION_ENDS = ("?", "？", "؟")
+_CONTINUATIONS = ("...", "…", ",", "،", "、", ":", ";", "-", "–", "—")
+_CLOSING = "\"'”’»)] "
+_SHORTEST_DIGIT_RUN = 3
+_LONG_NUMBER = 5
+"""Digits in one number from which on it is being read out: a year has 4."""
+
+
+@frozen
+class TurnClues:
+    """What is known of the open pause.
+
+    `text` is what was heard of the utterance so far, None while it is not known. `turn_probability`
+    0-1 is how much the speaker sounds done, None without the model.
+    """
+
+    text: str | None = None
+    language: str | None = None
+    turn_probability: float | None = None
+
+
+NO_CLUES = TurnClues()
+
+
+class PauseHabit:
+    """The latest pauses after which a speaker went on: how long this one thinks between words."""
+
+    _REMEMBERED = 20
+    _ENOUGH = 4
+
+    def __init__(self) -> None:
+        self._pauses: deque[int] = deque(maxlen=self._REMEMBERED)
+
+    def add(self, pause_samples: int) -> None:
+        """The speaker went on after this much silence, inside an utterance or behind one cut off."""
+        self._pauses.append(pause_samples)
+
+    def quantile(self, share: float) -> int | None:
+        """The pause that `share` (0-1) of theirs do not exceed; None while too few are known."""
+        if len(self._pauses) < self._ENOUGH:
+            return None
+        ordered = sorted(self._pauses)
+        return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+def sentence_ending(text: str, language: str | None) -> Ending:
+    """How far the sentence got that a transcript ends in.
+
+    Punctuation alone decides where the language is unknown. Whisper puts a full stop behind most
+    fragments, so a last word that needs another one outweighs it.
+    """
+    bare = text.rstrip(_CLOSING)
+    words = TURN_WORDS.get(primary_language(language) or "")
+    tokens = [token for piece in bare.split() if (token := _token(piece))]
+    if bare.endswith(_QUESTION_ENDS):
+        return "finished"
+    if bare.endswith(_CONTINUATIONS) or _reads_digits(tokens, words.digits if words else ()):
+        return "unfinished"
+    is_closed = bare.endswith(_SENTENCE_ENDS)
+    last = tokens[-1] if tokens else ""
+    if words is not None:
+        if last in words.hesitations or last in words.never_last:
+            return "unfinished"
+        if last in words.seldom_last and not is_closed:
+            return "unfinished"
+    return "finished" if is_closed else "unclear"
+
+
+def endpoint_silence_samples(
+    base_samples: int,
+    mode: EndpointerMode,
+    response_type: ResponseType,
+    clues: TurnClues,
+    habit: PauseHabit,
+) -> int:
+    """How much silence ends the utterance, as far as is known now; at least 100 ms.
+
+    `base_samples` is what the session asked for.
+    """
+    plain = max(int(base_samples * RESPONSE_FACTORS[response_type]), SHORTEST_SILENCE_SAMPLES)
+    return plain
+
+
+def _token(piece: str) -> str:
+    return piece.lower().replace("’", "'").strip('.,;:!?…"“”„«»()[]¿¡-–—')
+
+
+def _reads_digits(tokens: Sequence[str], digit_words: frozenset[str] | tuple[()]) -> bool:
+    """Whether a text ends in digits said one by one, as in a telephone number."""
+    run = 0
+    for token in reversed(tokens):
+        figures = re.sub(r"[-./]", "", token)
+        if figures.isdigit():
+            run += len(figures) if len(figures) >= _LONG_NUMBER or "-" in token else 1
+        elif token in digit_words:
+            run += 1
+        else:
+            break
+    return run >= _SHORTEST_DIGIT_RUN
