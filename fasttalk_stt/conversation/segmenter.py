@@ -1,13 +1,15 @@
 """Speech into segments: opens and closes utterances, asks for drafts, commits words, speculates.
 
 Audio goes in at 16 kHz; `Onset`, `Silence`, `Segment`, `Draft`, `Speculation` and `Resumed` come out,
-in the order of the audio. Every sample is handed out once, as silence or in a segment: `_cursor` is
-where the audio not yet handed out begins. It knows nothing of messages, time or other segments' fate;
-see `session`.
+in the order of the audio. `open_audio` keeps the books of what was handed out. It knows nothing of
+messages, time or other segments' fate; see `session`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import attrs
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
@@ -24,24 +26,20 @@ from fasttalk_stt.audio.vad import VoiceDetector, VoiceFrame
 from fasttalk_stt.conversation.commit import FORCED_AFTER_SAMPLES, choose_cut
 from fasttalk_stt.conversation.context import Context
 from fasttalk_stt.conversation.hearing import Hearing
-from fasttalk_stt.conversation.requests import RequestMaker
+from fasttalk_stt.conversation.open_audio import OpenAudio
 from fasttalk_stt.conversation.segmenter_events import (
     Committed,
     Onset,
     Resumed,
     SegmenterEvent,
-    Silence,
 )
 from fasttalk_stt.conversation.segments import (
     Draft,
     Heard,
-    HeardWord,
     Segment,
     Speculation,
-    Speech,
 )
 from fasttalk_stt.conversation.turn_taking import EndpointerMode, TurnClues
-from fasttalk_stt.conversation.utterance import OpenUtterance
 from fasttalk_stt.protocol.config import SessionConfig
 from fasttalk_stt.protocol.server_messages import SegmentReason
 
@@ -75,46 +73,44 @@ class Segmenter:
         self, config: SessionConfig, limits: SegmenterLimits, detector: VoiceDetector
     ) -> None:
         self._config = config
-        self._limits = limits
         self._context = Context()
-        self._requests = RequestMaker(config)
+        self._audio = OpenAudio(config, min_audio_samples=limits.min_audio_samples)
         self._hearing = Hearing(
             config,
             detector,
             mode=limits.endpointer,
             max_silence_samples=limits.max_silence_samples,
         )
-        self._open: OpenUtterance | None = None
-        self._utterances = 0
-        self._cursor = 0
-        self._generation = 0
 
     @property
     def open_utterance(self) -> int | None:
         """The number of the utterance that is open."""
-        return None if self._open is None else self._open.number
+        utterance = self._audio.utterance
+        return None if utterance is None else utterance.number
 
     @property
     def utterance_start(self) -> int:
         """Where the open utterance's first segment begins; the cursor where none is open."""
-        return self._cursor if self._open is None else self._open.audio_start
+        utterance = self._audio.utterance
+        return self._audio.cursor if utterance is None else utterance.audio_start
 
     @property
     def cursor(self) -> int:
         """Where the audio not yet handed out begins."""
-        return self._cursor
+        return self._audio.cursor
 
     @property
     def generation(self) -> int:
         """Drafts and speculations of an older generation are stale."""
-        return self._generation
+        return self._audio.generation
 
     @property
     def waits_for_draft(self) -> bool:
         """Whether hearing more must wait for the outstanding draft: the window is nearly full."""
-        if self._open is None or not self._open.draft_outstanding:
+        utterance = self._audio.utterance
+        if utterance is None or not utterance.draft_outstanding:
             return False
-        return self._hearing.heard_to - self._cursor >= HOLD_SAMPLES
+        return self._hearing.heard_to - self._audio.cursor >= HOLD_SAMPLES
 
     def configure(self, config: SessionConfig) -> None:
         """Use a new configuration from the next frame on."""
@@ -127,20 +123,21 @@ class Segmenter:
 
     def hear(self, samples: npt.NDArray[np.float32]) -> list[SegmenterEvent]:
         """Take the next float32[n_samples] of the stream."""
-        self._requests.append(samples)
+        audio, hearing = self._audio, self._hearing
+        audio.append(samples)
         events: list[SegmenterEvent] = []
         if self._config.enable_vad:
-            for heard in self._hearing.push(samples):
+            for heard in hearing.push(samples):
                 events.extend(self._judge(heard))
-            for event in self._hearing.advance(self._requests.buffered_to):
+            for event in hearing.advance(audio.heard_to):
                 events.extend(self._judge(event))
         else:
-            self._hearing.heard_to = self._requests.buffered_to
-            if self._open is None and self._hearing.heard_to > self._cursor:
-                self._begin(self._cursor, [])
+            hearing.heard_to = audio.heard_to
+            if audio.utterance is None and audio.heard_to > audio.cursor:
+                audio.begin(audio.cursor, [])
         events.extend(self._release_silence())
         events.extend(self._look_again())
-        self._requests.forget_before(self._cursor)
+        audio.forget()
         return events
 
     def flush(self, end: int, tail: npt.NDArray[np.float32]) -> list[SegmenterEvent]:
@@ -149,11 +146,17 @@ class Segmenter:
         Exactly one Segment with reason "flush" is among the events.
         """
         if not self._has_speech():
-            return [self._empty_flush()]
-        return [
-            *self._begin_candidate(),
-            self._cut(end, "flush", ends_utterance=False, tail=tail, adopts=self._hearing.is_quiet),
-        ]
+            return [self._audio.empty_flush()]
+        events = self._begin_candidate()
+        segment = self._audio.cut(
+            end,
+            "flush",
+            speech_end=self._speech_end(end),
+            ends_utterance=False,
+            tail=tail,
+            adopts=self._hearing.is_quiet,
+        )
+        return [*events, segment]
 
     def end(
         self, end: int, tail: npt.NDArray[np.float32], *, cut_by_drain: bool = False
@@ -162,51 +165,35 @@ class Segmenter:
         events: list[SegmenterEvent] = []
         if self._has_speech():
             events.extend(self._begin_candidate())
-            events.append(
-                self._cut(
-                    self._padded_end(end),
-                    "session_end",
-                    ends_utterance=True,
-                    tail=tail,
-                    cut_by_drain=cut_by_drain,
-                    adopts=self._hearing.is_quiet,
-                )
-            )
-        events.extend(self._silence_to(end))
+            events.append(self._close(end, "session_end", tail, cut_by_drain=cut_by_drain))
+        events.extend(self._audio.silence_to(end))
         return events
 
     def stall(self, end: int, tail: npt.NDArray[np.float32]) -> list[SegmenterEvent]:
         """Close the open utterance as at its endpoint, because no audio comes any more."""
-        if self._open is None:
+        if self._audio.utterance is None:
             return []
-        segment = self._cut(
-            self._padded_end(end),
-            "speech_end",
-            ends_utterance=True,
-            tail=tail,
-            adopts=self._hearing.is_quiet,
-        )
+        segment = self._close(end, "speech_end", tail)
         self._hearing.reset()
         return [segment]
 
     def discard(self, end: int) -> None:
         """Drop the open utterance and everything not handed out before `end`."""
-        self._cursor = max(self._cursor, end)
-        self._generation += 1
-        self._open = None
-        self._hearing.reset(deaf_before=self._cursor)
+        self._audio.discard_to(end)
+        self._hearing.reset(deaf_before=self._audio.cursor)
 
     def remember(self, segment: Segment, heard: Heard) -> None:
         """A segment's words are known: they serve later requests as context."""
-        self._requests.remember(segment.start, segment.end, heard.words)
+        self._audio.remember(segment.start, segment.end, heard.words)
 
     def consider(self, speculation: Speculation) -> None:
         """More is known of an open pause: what was said before it, or how that sounded."""
-        if self._open is None or speculation.generation != self._generation:
+        utterance = self._audio.utterance
+        if utterance is None or speculation.generation != self._audio.generation:
             return
         heard = speculation.heard
         if heard is not None:
-            self._open.draft_words = heard.words
+            utterance.draft_words = heard.words
         self._hearing.consider(
             TurnClues(
                 text=None if heard is None else heard.text,
@@ -217,259 +204,147 @@ class Segmenter:
 
     def forget_speculation(self) -> None:
         """It failed: the segment will be asked for when it is closed."""
-        if self._open is not None:
-            self._open.speculation = None
+        if self._audio.utterance is not None:
+            self._audio.utterance.speculation = None
 
     def commit(self, draft: Draft, heard: Heard | None) -> Committed | None:
         """Take a draft's outcome (None: it failed); returns what it commits, if anything."""
-        utterance = self._open
-        if utterance is None or draft.generation != self._generation:
+        audio, utterance = self._audio, self._audio.utterance
+        if utterance is None or draft.generation != audio.generation:
             return None
         utterance.draft_outstanding = False
-        waited = draft.edge - self._cursor
+        waited = draft.edge - audio.cursor
         if heard is None or waited < pipeline_samples(self._config.buffer_duration):
             return None
         cut = choose_cut(
             heard.words,
             utterance.draft_words,
-            start=self._cursor,
+            start=audio.cursor,
             edge=draft.edge,
             # Without a detector there is no endpoint to wait for.
             drop_wordless=not self._config.enable_vad or waited >= FORCED_AFTER_SAMPLES,
         )
         utterance.draft_words = heard.words[cut.n_words :]
-        if cut.end == self._cursor:
+        if cut.end == audio.cursor:
             return None
         words, end = heard.words[: cut.n_words], cut.end
         # Without a detector no endpoint ends an utterance, so each commit does.
         ends_utterance = not self._config.enable_vad
-        segment = self._segment(end, "buffer_full", ends_utterance=ends_utterance, speech=None)
-        self._requests.remember(segment.start, segment.end, words)
-        if ends_utterance:
-            self._cursor = end
-            self._begin(end, [], draft_words=utterance.draft_words)
-        self._advance(end)
-        return Committed(
-            segment=segment,
-            heard=Heard(words, heard.language, heard.language_confidence, heard.compute_ms),
+        segment = audio.segment(
+            end,
+            "buffer_full",
+            speech_end=self._speech_end(end),
+            ends_utterance=ends_utterance,
+            speech=None,
         )
+        audio.remember(segment.start, segment.end, words)
+        if ends_utterance:
+            audio.cursor = end
+            audio.begin(end, [], draft_words=utterance.draft_words)
+        audio.advance(end)
+        return Committed(segment=segment, heard=attrs.evolve(heard, words=words))
 
     def _adjust(self) -> None:
-        self._requests.adjust(self._config, self._context)
+        self._audio.adjust(self._config, self._context)
         self._hearing.adjust(self._config, self._context)
 
     def _judge(self, heard: VoiceFrame | SpeechEvent) -> list[SegmenterEvent]:
+        audio = self._audio
         if isinstance(heard, SpeechStarted):
             return self._begin_onset(heard)
-        utterance = self._open
-        if utterance is None:
+        if audio.utterance is None:
             return []
         match heard:
             case VoiceFrame():
                 if self._hearing.is_voiced(heard):
-                    utterance.voiced_frames.append(heard)
-            case SpeechPaused(at=at):
-                return self._speculate(utterance, at)
+                    audio.utterance.voiced_frames.append(heard)
+            case SpeechPaused(speech_end=speech_end, at=at):
+                speculation = audio.speculate(at, speech_end)
+                return [] if speculation is None else [speculation]
             case SpeechResumed():
-                # What was made of the pause is void.
-                self._generation += 1
-                utterance.speculation = None
-                return [Resumed(utterance.number)]
-            case SpeechEnded():
-                end = max(min(heard.decided_at, heard.speech_end + POST_ROLL_SAMPLES), self._cursor)
-                return [self._cut(end, heard.reason, ends_utterance=True, adopts=True)]
+                audio.resume()
+                return [Resumed(audio.utterance.number)]
+            case SpeechEnded(speech_end=speech_end, decided_at=decided_at, reason=reason):
+                end = max(min(decided_at, speech_end + POST_ROLL_SAMPLES), audio.cursor)
+                return [
+                    audio.cut(end, reason, speech_end=speech_end, ends_utterance=True, adopts=True)
+                ]
         return []
 
-    def _speculate(self, utterance: OpenUtterance, at: int) -> list[SegmenterEvent]:
-        """Ask for what was said before this pause: it may be all of the utterance."""
-        # A draft that comes back during the pause would only cut in two what is about to be final.
-        self._generation += 1
-        utterance.draft_outstanding = False
-        worth = self._is_worth(utterance, at, "speech_end")
-        if not worth:
-            return []
-        utterance.speculation = Speculation(
-            segment=self._segment(at, "speech_end", ends_utterance=True, speech=self._request(at)),
-            generation=self._generation,
-            turn_start=utterance.audio_start,
-        )
-        return [utterance.speculation]
-
-    def _begin(
-        self,
-        speech_start: int,
-        voiced_frames: list[VoiceFrame],
-        *,
-        draft_words: tuple[HeardWord, ...] = (),
-    ) -> None:
-        self._utterances += 1
-        self._open = OpenUtterance(
-            number=self._utterances,
-            audio_start=self._cursor,
-            speech_start=speech_start,
-            draft_edge=self._cursor,
-            voiced_frames=voiced_frames,
-            draft_words=draft_words,
-        )
-
     def _has_speech(self) -> bool:
-        return self._open is not None or self._hearing.has_candidate
+        return self._audio.utterance is not None or self._hearing.has_candidate
 
     def _begin_candidate(self) -> list[SegmenterEvent]:
         """Open an utterance on speech that is not confirmed yet."""
-        if self._open is not None:
+        if self._audio.utterance is not None:
             return []
         return self._begin_onset(self._hearing.open_by_decree())
 
     def _begin_onset(self, started: SpeechStarted) -> list[SegmenterEvent]:
+        audio = self._audio
         voiced_frames = [frame for frame in started.frames if self._hearing.is_voiced(frame)]
-        onset = max(started.onset, self._cursor)
-        silence = self._silence_to(max(onset - PRE_ROLL_SAMPLES, self._cursor))
-        self._begin(onset, voiced_frames)
-        return [*silence, Onset(self._utterances, started)]
+        onset = max(started.onset, audio.cursor)
+        silence = audio.silence_to(max(onset - PRE_ROLL_SAMPLES, audio.cursor))
+        audio.begin(onset, voiced_frames)
+        return [*silence, Onset(audio.utterances, started)]
 
-    def _padded_end(self, end: int) -> int:
-        if not self._config.enable_vad:
-            return end
-        padded = min(end, self._hearing.speech_end + POST_ROLL_SAMPLES)
-        return max(padded, self._cursor)
-
-    def _empty_flush(self) -> Segment:
-        return Segment(
-            utterance=self._utterances,
-            start=self._cursor,
-            end=self._cursor,
-            speech_start=self._cursor,
-            speech_end=self._cursor,
-            reason="flush",
-            ends_utterance=False,
-            speech=None,
-        )
-
-    def _cut(
+    def _close(
         self,
         end: int,
         reason: SegmentReason,
+        tail: npt.NDArray[np.float32],
         *,
-        ends_utterance: bool,
-        tail: npt.NDArray[np.float32] | None = None,
         cut_by_drain: bool = False,
-        adopts: bool = False,
     ) -> Segment:
-        """Close the open audio at `end` as a segment that is to be decoded, if it is worth it.
-
-        `adopts` says that nobody spoke since the last speculation, which then is the segment's.
-        """
-        utterance = self._open
-        if utterance is None:
-            raise RuntimeError("there is no open utterance to cut")
-        speculation = utterance.speculation if adopts else None
-        speech = None
-        if speculation is not None:
-            speech = speculation.speech
-        elif self._is_worth(utterance, end, reason):
-            speech = self._request(end, tail)
-        segment = self._segment(
+        """End the open utterance though no endpoint was heard; `end` is all that was received."""
+        if self._config.enable_vad:
+            end = max(min(end, self._hearing.speech_end + POST_ROLL_SAMPLES), self._audio.cursor)
+        return self._audio.cut(
             end,
             reason,
-            ends_utterance=ends_utterance,
-            speech=speech,
-            speculation=speculation,
-            # In a pause the last word is whole.
-            cut_by_drain=cut_by_drain and speculation is None,
-        )
-        self._advance(end)
-        utterance.draft_outstanding = False
-        utterance.draft_words = ()
-        utterance.speculation = None
-        if ends_utterance:
-            self._open = None
-        return segment
-
-    def _is_worth(self, utterance: OpenUtterance, end: int, reason: SegmentReason) -> bool:
-        return utterance.is_worth(
-            end - self._cursor,
-            reason,
-            has_detector=self._config.enable_vad,
-            min_audio_samples=self._limits.min_audio_samples,
-        )
-
-    def _request(self, end: int, tail: npt.NDArray[np.float32] | None = None) -> Speech:
-        has_detector = self._config.enable_vad and self._open is not None
-        voiced = self._open.voiced if has_detector and self._open is not None else None
-        return self._requests.speech(self._cursor, end, voiced=voiced, tail=tail)
-
-    def _segment(
-        self,
-        end: int,
-        reason: SegmentReason,
-        *,
-        ends_utterance: bool,
-        speech: Speech | None,
-        speculation: Speculation | None = None,
-        cut_by_drain: bool = False,
-    ) -> Segment:
-        utterance = self._open
-        if utterance is None:
-            raise RuntimeError("a segment needs an open utterance")
-        speech_end = self._hearing.speech_end if self._config.enable_vad else end
-        return Segment(
-            utterance=utterance.number,
-            start=self._cursor,
-            end=end,
-            speech_start=utterance.speech_start,
-            speech_end=max(speech_end, utterance.speech_start),
-            reason=reason,
-            ends_utterance=ends_utterance,
-            speech=speech,
-            speculation=speculation,
+            speech_end=self._speech_end(end),
+            ends_utterance=True,
+            tail=tail,
             cut_by_drain=cut_by_drain,
+            adopts=self._hearing.is_quiet,
         )
 
-    def _advance(self, cursor: int) -> None:
-        self._cursor = cursor
-        self._generation += 1
-        if self._open is not None:
-            self._open.draft_edge = max(cursor, self._hearing.heard_to)
-            self._open.forget_before(cursor)
+    def _speech_end(self, end: int) -> int:
+        """Where voice ended in audio that is cut at `end`; nobody knows without a detector."""
+        return self._hearing.speech_end if self._config.enable_vad else end
 
-    def _silence_to(self, position: int) -> list[SegmenterEvent]:
-        if position <= self._cursor:
-            return []
-        start, self._cursor = self._cursor, position
-        self._requests.remember(start, position, ())
-        return [Silence(start, position)]
-
-    def _release_silence(self) -> list[SegmenterEvent]:
+    def _release_silence(self) -> Sequence[SegmenterEvent]:
         """Hand out silence that can no longer become the pre-roll of an utterance."""
-        if self._open is not None or not self._config.enable_vad:
+        if self._audio.utterance is not None or not self._config.enable_vad:
             return []
-        return self._silence_to(self._hearing.silent_to - PRE_ROLL_SAMPLES)
+        return self._audio.silence_to(self._hearing.silent_to - PRE_ROLL_SAMPLES)
 
     def _look_again(self) -> list[SegmenterEvent]:
-        utterance = self._open
+        """Ask for a draft of the open audio, where there is enough of it that is new."""
+        audio, utterance = self._audio, self._audio.utterance
         if utterance is None:
             return []
-        open_samples = self._hearing.heard_to - self._cursor
+        heard_to = self._hearing.heard_to
+        open_samples = heard_to - audio.cursor
         if open_samples >= LONGEST_OPEN_SAMPLES:
             # Only drafts that keep failing lead here; the segment's own request decides.
-            return [self._cut(self._hearing.heard_to, "buffer_full", ends_utterance=False)]
-        if utterance.draft_outstanding:
-            return []
+            speech_end = self._speech_end(heard_to)
+            return [audio.cut(heard_to, "buffer_full", speech_end=speech_end, ends_utterance=False)]
         full = open_samples >= pipeline_samples(self._config.buffer_duration)
-        grown = self._hearing.heard_to - utterance.draft_edge >= DRAFT_GROWTH_SAMPLES
+        grown = heard_to - utterance.draft_edge >= DRAFT_GROWTH_SAMPLES
+        wanted = grown and (full or self._config.interim_results)
         # Near an endpoint a draft would only delay the segment that is about to be closed.
         in_pause = self._config.enable_vad and self._hearing.in_pause
-        if not grown or in_pause or not (full or self._config.interim_results):
+        if utterance.draft_outstanding or in_pause or not wanted:
             return []
         utterance.draft_outstanding = True
-        utterance.draft_edge = self._hearing.heard_to
+        utterance.draft_edge = heard_to
         return [
             Draft(
                 utterance=utterance.number,
-                generation=self._generation,
-                start=self._cursor,
-                edge=self._hearing.heard_to,
-                speech=self._request(self._hearing.heard_to),
+                generation=audio.generation,
+                start=audio.cursor,
+                edge=heard_to,
+                speech=audio.request(heard_to),
             )
         ]

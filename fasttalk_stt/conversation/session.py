@@ -23,8 +23,9 @@ from fasttalk_stt.conversation.backchannels import Backchannels
 from fasttalk_stt.conversation.barge_in import BargeIn
 from fasttalk_stt.conversation.commit import whole_words
 from fasttalk_stt.conversation.context import Context
+from fasttalk_stt.conversation.eager import EagerResults
 from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Hurry, Look, Ready, Say
-from fasttalk_stt.conversation.finals import partial, position_ms, transcription, voice_activity
+from fasttalk_stt.conversation.finals import partial, voice_activity
 from fasttalk_stt.conversation.ledger import Ledger, Outcome
 from fasttalk_stt.conversation.onsets import OnsetRegister
 from fasttalk_stt.conversation.publisher import Publisher, SessionStatistics
@@ -52,13 +53,9 @@ from fasttalk_stt.protocol.server_messages import (
     Configured,
     ContextData,
     ContextUpdated,
-    EagerRetracted,
-    EagerTranscription,
     InterruptAcknowledged,
     InterruptData,
     Metadata,
-    RetractionData,
-    RetractionReason,
     SessionEndReason,
     SessionStarted,
     VoiceActivityDetected,
@@ -108,7 +105,7 @@ class Session:
         self._queue = SegmentQueue()
         self._onsets = OnsetRegister()
         self._barge_in = BargeIn(self._queue, backchannels)
-        self._eager: Speculation | None = None
+        self._eager = EagerResults(timeline=self._timeline, model=model)
         self.publisher = Publisher(
             self._ledger, self._queue, self._onsets, timeline=self._timeline, model=model
         )
@@ -201,7 +198,7 @@ class Session:
             received = self._ledger.received
             self._segmenter.discard(self._timeline.to_pipeline(received))
             self._ledger.settle(0, received, Outcome.DISCARDED)
-            dropped.extend(self._retract_eager("interrupted"))
+            dropped.extend(map(Say, self._eager.take_back("interrupted")))
         rejections = map(Say, self._onsets.reject_all(stale, "interrupted"))
         self._onsets.end_all(stale)
         self._barge_in.end(stale)
@@ -370,7 +367,7 @@ class Session:
                 case Onset():
                     effects.extend(self._report(event))
                 case Resumed():
-                    effects.extend(self._retract_eager("resumed"))
+                    effects.extend(map(Say, self._eager.take_back("resumed")))
                 case Draft() | Speculation():
                     effects.append(Look(event))
                 case Segment():
@@ -383,11 +380,11 @@ class Session:
         self._queue.add(entry)
         speculation = segment.speculation
         if speculation is None:
-            retracted = self._retract_eager("superseded")
+            retracted = map(Say, self._eager.take_back("superseded"))
             if segment.speech is not None:
                 return [*retracted, Decode(entry)]
             return [*retracted, *self._resolve(entry, NOTHING_HEARD, now_s)]
-        self._eager = None
+        self._eager.keep()
         speculation.adopted_by = entry
         if speculation.heard is None:
             return [Hurry(speculation)]
@@ -418,8 +415,8 @@ class Session:
         for entry in cancelled:
             segment = entry.segment
             self._settle(segment.start, segment.end, Outcome.DISCARDED)
-            if segment.speculation is not None:
-                effects.extend(self._retract(segment.speculation, "interrupted"))
+            retracted = self._eager.take_back_of(segment.speculation, "interrupted")
+            effects.extend(map(Say, retracted))
             if segment.answers_flush:
                 effects.append(Say(self.publisher.empty_answer(entry, now_s)))
             if segment.ends_utterance:
@@ -439,27 +436,9 @@ class Session:
         if not self._config.eager_results or not heard.text or len(self._queue):
             return []
         entry = self._entry(speculation.segment, now_s)
-        entry.ready_at_s = now_s
         if self._is_backchannel(entry, heard):
             return []
-        speculation.told = True
-        self._eager = speculation
-        final = transcription(
-            entry, heard, timeline=self._timeline, model=self._model, sent_at_s=now_s
-        )
-        return [Say(EagerTranscription(final.data))]
-
-    def _retract_eager(self, reason: RetractionReason) -> list[Effect]:
-        """Take back what was shown of the open utterance, if anything was."""
-        speculation, self._eager = self._eager, None
-        return [] if speculation is None else self._retract(speculation, reason)
-
-    def _retract(self, speculation: Speculation, reason: RetractionReason) -> list[Effect]:
-        if not speculation.told:
-            return []
-        segment = speculation.segment
-        start_ms = position_ms(self._timeline, segment.start)
-        return [Say(EagerRetracted(RetractionData(segment.utterance, start_ms, reason)))]
+        return [Say(self._eager.show(speculation, entry, heard, now_s))]
 
     def _report(self, onset: Onset) -> list[Effect]:
         interrupts = self._config.barge_in_enabled and self._context.bot_is_active

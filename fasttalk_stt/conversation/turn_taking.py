@@ -18,7 +18,7 @@ from typing import Literal
 from attrs import frozen
 
 from fasttalk_stt.audio.timeline import pipeline_samples
-from fasttalk_stt.conversation.turn_words import TURN_WORDS
+from fasttalk_stt.conversation.turn_words import TURN_WORDS, TurnWords
 from fasttalk_stt.protocol.client_messages import ResponseType
 from fasttalk_stt.protocol.config import primary_language
 
@@ -41,10 +41,14 @@ _ENDING_FACTORS: Mapping[Ending, float] = MappingProxyType(
 )
 _LONGEST_FACTOR = 3.0
 
+_NO_WORDS = TurnWords("", "", "", "", "")
 _SENTENCE_ENDS = (".", "!", "?", "。", "！", "？", "؟", "।")
 _QUESTION_ENDS = ("?", "？", "؟")
 _CONTINUATIONS = ("...", "…", ",", "،", "、", ":", ";", "-", "–", "—")
 _CLOSING = "\"'”’»)] "
+_SENTENCE_BREAK = re.compile(r"(?<=[.!?])\s+")
+_SHORTEST_CLAUSE = 4
+"""Shorter ones, such as "if you like", are answers."""
 _SHORTEST_DIGIT_RUN = 3
 _LONG_NUMBER = 5
 """Digits in one number from which on it is being read out: a year has 4."""
@@ -94,20 +98,21 @@ def sentence_ending(text: str, language: str | None) -> Ending:
     fragments, so a last word that needs another one outweighs it.
     """
     bare = text.rstrip(_CLOSING)
-    words = TURN_WORDS.get(primary_language(language) or "")
-    tokens = [token for piece in bare.split() if (token := _token(piece))]
-    if bare.endswith(_QUESTION_ENDS):
+    words = TURN_WORDS.get(primary_language(language) or "", _NO_WORDS)
+    tokens = _tokens(bare)
+    if not tokens or bare.endswith(_QUESTION_ENDS):
         return "finished"
-    if bare.endswith(_CONTINUATIONS) or _reads_digits(tokens, words.digits if words else ()):
+    last = tokens[-1]
+    if bare.endswith(_CONTINUATIONS) or _reads_digits(tokens, words.digits):
         return "unfinished"
-    is_closed = bare.endswith(_SENTENCE_ENDS)
-    last = tokens[-1] if tokens else ""
-    if words is not None:
-        if last in words.hesitations or last in words.never_last:
-            return "unfinished"
-        if last in words.seldom_last and not is_closed:
-            return "unfinished"
-    return "finished" if is_closed else "unclear"
+    if last in words.hesitations or last in words.never_last:
+        return "unfinished"
+    if not bare.endswith(_SENTENCE_ENDS):
+        return "unfinished" if last in words.seldom_last else "unclear"
+    sentence = _SENTENCE_BREAK.split(bare)[-1]
+    is_clause = "," not in sentence and len(_tokens(sentence)) >= _SHORTEST_CLAUSE
+    opens_another = is_clause and _tokens(sentence)[0] in words.openers
+    return "unclear" if opens_another else "finished"
 
 
 def endpoint_silence_samples(
@@ -125,17 +130,21 @@ def endpoint_silence_samples(
     return plain
 
 
+def _tokens(text: str) -> list[str]:
+    return [token for piece in text.split() if (token := _token(piece))]
+
+
 def _token(piece: str) -> str:
     return piece.lower().replace("’", "'").strip('.,;:!?…"“”„«»()[]¿¡-–—')
 
 
-def _reads_digits(tokens: Sequence[str], digit_words: frozenset[str] | tuple[()]) -> bool:
+def _reads_digits(tokens: Sequence[str], digit_words: frozenset[str]) -> bool:
     """Whether a text ends in digits said one by one, as in a telephone number."""
     run = 0
     for token in reversed(tokens):
         figures = re.sub(r"[-./]", "", token)
         if figures.isdigit():
-            run += len(figures) if len(figures) >= _LONG_NUMBER or "-" in token else 1
+            run += len(figures) if len(figures) >= _LONG_NUMBER else 1
         elif token in digit_words:
             run += 1
         else:

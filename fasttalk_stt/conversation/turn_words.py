@@ -22,12 +22,14 @@ class TurnWords:
     """One language, in lower case.
 
     `hesitations` fill a pause. `never_last` words want another one behind them; `seldom_last` words do
-    so where no full stop follows. `digits` are the digits as words.
+    so where no full stop follows. A clause that begins with one of `openers` and has no comma wants its
+    main clause. `digits` are the digits as words.
     """
 
     hesitations: frozenset[str] = field(converter=_words)
     never_last: frozenset[str] = field(converter=_words)
     seldom_last: frozenset[str] = field(converter=_words)
+    openers: frozenset[str] = field(converter=_words)
     digits: frozenset[str] = field(converter=_words)
 
 
@@ -48,6 +50,7 @@ TURN_WORDS: Mapping[str, TurnWords] = MappingProxyType(
                 "should can may might must do does did this these those his its some any no "
                 "very really just also maybe please let's i we he she they in on"
             ),
+            openers="when whenever if unless while although though whereas once",
             digits="zero oh one two three four five six seven eight nine double",
         ),
         "de": TurnWords(
@@ -66,6 +69,7 @@ TURN_WORDS: Mapping[str, TurnWords] = MappingProxyType(
                 "soll will würde ich wir er sie es sehr noch auch nur mal bitte nicht sein seine "
                 "ihr ihre ihren ihrem wo was wer warum kein keine keinen"
             ),
+            openers="wenn falls als obwohl während sobald solange nachdem bevor",
             digits="null eins ein zwei zwo drei vier fünf sechs sieben acht neun",
         ),
         "es": TurnWords(
@@ -79,6 +83,7 @@ TURN_WORDS: Mapping[str, TurnWords] = MappingProxyType(
                 "a una es son era está están hay he ha han como donde quien cual lo le me te se nos "
                 "yo más menos también entonces pues así no este esta ese esa"
             ),
+            openers="si cuando aunque mientras",
             digits="cero uno dos tres cuatro cinco seis siete ocho nueve",
         ),
         "fr": TurnWords(
@@ -93,6 +98,7 @@ TURN_WORDS: Mapping[str, TurnWords] = MappingProxyType(
                 "elle on nous vous ils elles ne est sont était suis ai a ont avait y très plus "
                 "moins aussi bien leur"
             ),
+            openers="si quand lorsque puisque comme",
             digits="zéro un deux trois quatre cinq six sept huit neuf",
         ),
         "it": TurnWords(
@@ -107,6 +113,7 @@ TURN_WORDS: Mapping[str, TurnWords] = MappingProxyType(
                 "ci vi non più molto io mio mia tuo tua suo sua nostro nostra questo questa "
                 "quello quella senza dopo prima verso contro"
             ),
+            openers="se quando mentre benché siccome",
             digits="zero uno due tre quattro cinque sei sette otto nove",
         ),
         "pt": TurnWords(
@@ -120,6 +127,7 @@ TURN_WORDS: Mapping[str, TurnWords] = MappingProxyType(
                 "uma muito sem é são era está estão foi há tem como onde quem qual me te lhe eu ele ela mais "
                 "menos também então assim não este esta esse essa pra pro"
             ),
+            openers="se quando embora enquanto",
             digits="zero um uma dois duas três quatro cinco seis meia sete oito nove",
         ),
         "nl": TurnWords(
@@ -134,6 +142,7 @@ TURN_WORDS: Mapping[str, TurnWords] = MappingProxyType(
                 "hebben had wordt kan kunnen moet moeten zal wil zou ik we wij hij ze zij heel "
                 "ook nog even niet geen haar deze dit"
             ),
+            openers="als wanneer hoewel terwijl zodra",
             digits="nul een één twee drie vier vijf zes zeven acht negen",
         ),
     }

@@ -1,0 +1,217 @@
+"""The audio that was heard and not yet handed out: every sample leaves once, as silence or in a segment.
+
+`cursor` is where it begins. `segmenter` decides what leaves, when and as what; this keeps the books:
+the cursor, the open utterance, its number, and the generation that makes requests stale.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from fasttalk_stt.audio.vad import VoiceFrame
+from fasttalk_stt.conversation.context import Context
+from fasttalk_stt.conversation.requests import RequestMaker
+from fasttalk_stt.conversation.segmenter_events import Silence
+from fasttalk_stt.conversation.segments import HeardWord, Segment, Speculation, Speech
+from fasttalk_stt.conversation.utterance import OpenUtterance
+from fasttalk_stt.protocol.config import SessionConfig
+from fasttalk_stt.protocol.server_messages import SegmentReason
+
+
+class OpenAudio:
+    """`utterance` is the open one, `utterances` how many there were; all positions are pipeline samples.
+
+    `generation` grows whenever something was handed out or a pause began or ended: what was asked of the
+    engine before then is stale.
+    """
+
+    def __init__(self, config: SessionConfig, *, min_audio_samples: int) -> None:
+        self._config = config
+        self._min_audio_samples = min_audio_samples
+        self._requests = RequestMaker(config)
+        self.utterance: OpenUtterance | None = None
+        self.utterances = 0
+        self.cursor = 0
+        self.generation = 0
+
+    @property
+    def heard_to(self) -> int:
+        """Where the audio that was heard ends."""
+        return self._requests.buffered_to
+
+    def adjust(self, config: SessionConfig, context: Context) -> None:
+        """Ask by these from now on."""
+        self._config = config
+        self._requests.adjust(config, context)
+
+    def append(self, samples: npt.NDArray[np.float32]) -> None:
+        self._requests.append(samples)
+
+    def remember(self, start: int, end: int, words: tuple[HeardWord, ...]) -> None:
+        """What was said in [start, end), which was handed out, is known."""
+        self._requests.remember(start, end, words)
+
+    def forget(self) -> None:
+        """Let go of audio that is too old to be of use."""
+        self._requests.forget_before(self.cursor)
+
+    def begin(
+        self,
+        speech_start: int,
+        voiced_frames: list[VoiceFrame],
+        *,
+        draft_words: tuple[HeardWord, ...] = (),
+    ) -> None:
+        """Open an utterance at the cursor."""
+        self.utterances += 1
+        self.utterance = OpenUtterance(
+            number=self.utterances,
+            audio_start=self.cursor,
+            speech_start=speech_start,
+            draft_edge=self.cursor,
+            voiced_frames=voiced_frames,
+            draft_words=draft_words,
+        )
+
+    def silence_to(self, position: int) -> list[Silence]:
+        """Hand out everything before `position` as silence."""
+        if position <= self.cursor:
+            return []
+        start, self.cursor = self.cursor, position
+        self.remember(start, position, ())
+        return [Silence(start, position)]
+
+    def discard_to(self, position: int) -> None:
+        """Drop the open utterance and everything before `position`."""
+        self.cursor = max(self.cursor, position)
+        self.generation += 1
+        self.utterance = None
+
+    def speculate(self, end: int, speech_end: int) -> Speculation | None:
+        """Ask for the open audio up to `end`, as if the utterance ended here; None if not worth it."""
+        utterance = self._utterance
+        self.generation += 1
+        # A draft that comes back in the pause would only cut in two what is about to be final.
+        utterance.draft_outstanding = False
+        utterance.speculation = None
+        if self._is_worth(end, "speech_end"):
+            utterance.speculation = Speculation(
+                segment=self.segment(
+                    end, "speech_end", speech_end=speech_end, speech=self.request(end)
+                ),
+                generation=self.generation,
+                turn_start=utterance.audio_start,
+            )
+        return utterance.speculation
+
+    def resume(self) -> None:
+        """Speech goes on: what was made of the pause is void."""
+        self.generation += 1
+        self._utterance.speculation = None
+
+    def cut(
+        self,
+        end: int,
+        reason: SegmentReason,
+        *,
+        speech_end: int,
+        ends_utterance: bool,
+        tail: npt.NDArray[np.float32] | None = None,
+        cut_by_drain: bool = False,
+        adopts: bool = False,
+    ) -> Segment:
+        """Hand out the audio up to `end` as a segment that is to be decoded, if it is worth it.
+
+        `adopts` says that nobody spoke since the last speculation, which then is the segment's.
+        """
+        utterance = self._utterance
+        speculation = utterance.speculation if adopts else None
+        speech = None
+        if speculation is not None:
+            speech = speculation.speech
+        elif self._is_worth(end, reason):
+            speech = self.request(end, tail)
+        segment = self.segment(
+            end,
+            reason,
+            speech_end=speech_end,
+            ends_utterance=ends_utterance,
+            speech=speech,
+            speculation=speculation,
+            # In a pause the last word is whole.
+            cut_by_drain=cut_by_drain and speculation is None,
+        )
+        self.advance(end)
+        utterance.draft_outstanding = False
+        utterance.draft_words = ()
+        utterance.speculation = None
+        if ends_utterance:
+            self.utterance = None
+        return segment
+
+    def advance(self, cursor: int) -> None:
+        """Everything before `cursor` was handed out in a segment."""
+        self.cursor = cursor
+        self.generation += 1
+        if self.utterance is not None:
+            self.utterance.draft_edge = max(cursor, self.heard_to)
+            self.utterance.forget_before(cursor)
+
+    def request(self, end: int, tail: npt.NDArray[np.float32] | None = None) -> Speech:
+        """A request for the open audio up to `end`; `tail` follows what was heard."""
+        voiced = self._utterance.voiced if self._config.enable_vad else None
+        return self._requests.speech(self.cursor, end, voiced=voiced, tail=tail)
+
+    def segment(
+        self,
+        end: int,
+        reason: SegmentReason,
+        *,
+        speech_end: int,
+        speech: Speech | None,
+        ends_utterance: bool = True,
+        speculation: Speculation | None = None,
+        cut_by_drain: bool = False,
+    ) -> Segment:
+        """The open audio up to `end`, described as a segment; it is not handed out by that."""
+        utterance = self._utterance
+        return Segment(
+            utterance=utterance.number,
+            start=self.cursor,
+            end=end,
+            speech_start=utterance.speech_start,
+            speech_end=max(speech_end, utterance.speech_start),
+            reason=reason,
+            ends_utterance=ends_utterance,
+            speech=speech,
+            speculation=speculation,
+            cut_by_drain=cut_by_drain,
+        )
+
+    def empty_flush(self) -> Segment:
+        """The answer to a flush where nothing was said."""
+        return Segment(
+            utterance=self.utterances,
+            start=self.cursor,
+            end=self.cursor,
+            speech_start=self.cursor,
+            speech_end=self.cursor,
+            reason="flush",
+            ends_utterance=False,
+            speech=None,
+        )
+
+    @property
+    def _utterance(self) -> OpenUtterance:
+        if self.utterance is None:
+            raise RuntimeError("no utterance is open")
+        return self.utterance
+
+    def _is_worth(self, end: int, reason: SegmentReason) -> bool:
+        return self._utterance.is_worth(
+            end - self.cursor,
+            reason,
+            has_detector=self._config.enable_vad,
+            min_audio_samples=self._min_audio_samples,
+        )
