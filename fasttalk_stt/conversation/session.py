@@ -21,13 +21,13 @@ from fasttalk_stt.audio.vad import VoiceDetector
 from fasttalk_stt.conversation.arrivals import ArrivalLog
 from fasttalk_stt.conversation.backchannels import Backchannels
 from fasttalk_stt.conversation.barge_in import BargeIn
-from fasttalk_stt.conversation.commit import whole_words
 from fasttalk_stt.conversation.context import Context
 from fasttalk_stt.conversation.eager import EagerResults
-from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Hurry, Look, Ready, Say
+from fasttalk_stt.conversation.effects import Decode, Effect, Hurry, Look, Ready, Say
 from fasttalk_stt.conversation.finals import partial, voice_activity
 from fasttalk_stt.conversation.ledger import Ledger, Outcome
 from fasttalk_stt.conversation.onsets import OnsetRegister
+from fasttalk_stt.conversation.outcomes import Outcomes
 from fasttalk_stt.conversation.publisher import Publisher, SessionStatistics
 from fasttalk_stt.conversation.queue import SegmentQueue
 from fasttalk_stt.conversation.segmenter import Segmenter, SegmenterLimits
@@ -108,6 +108,16 @@ class Session:
         self._eager = EagerResults(timeline=self._timeline, model=model)
         self.publisher = Publisher(
             self._ledger, self._queue, self._onsets, timeline=self._timeline, model=model
+        )
+        self._outcomes = Outcomes(
+            timeline=self._timeline,
+            ledger=self._ledger,
+            queue=self._queue,
+            onsets=self._onsets,
+            barge_in=self._barge_in,
+            eager=self._eager,
+            segmenter=self._segmenter,
+            publisher=self.publisher,
         )
 
     @property
@@ -193,7 +203,7 @@ class Session:
 
         self.publisher.settle_leaving()
         cancelled = self._queue.cancel(lambda entry: stale(entry.segment.utterance))
-        dropped = self._drop(cancelled, now_s)
+        dropped = self._outcomes.drop(cancelled, now_s)
         if scope == "all":
             received = self._ledger.received
             self._segmenter.discard(self._timeline.to_pipeline(received))
@@ -295,7 +305,7 @@ class Session:
         """Note what became of a segment."""
         if isinstance(outcome, Heard):
             self.publisher.add_compute(outcome.compute_ms)
-        return self._resolve(entry, outcome, now_s)
+        return self._outcomes.resolve(entry, outcome, now_s)
 
     def resolve_draft(self, draft: Draft, heard: Heard | None, now_s: float) -> list[Effect]:
         """Note what a draft heard (None: it failed): words are committed, a partial may follow."""
@@ -308,7 +318,7 @@ class Session:
         if committed is not None:
             entry = self._entry(committed.segment, now_s)
             self._queue.add(entry)
-            effects.extend(self._resolve(entry, committed.heard, now_s))
+            effects.extend(self._outcomes.resolve(entry, committed.heard, now_s))
         if heard is not None:
             n_committed = 0 if committed is None else len(committed.heard.words)
             effects.extend(self._partial(draft.utterance, draft.edge, heard.words[n_committed:]))
@@ -328,7 +338,7 @@ class Session:
             return []
         entry = speculation.adopted_by
         if entry is not None:
-            return [Decode(entry)] if heard is None else self._resolve(entry, heard, now_s)
+            return [Decode(entry)] if heard is None else self._outcomes.resolve(entry, heard, now_s)
         if heard is None:
             self._segmenter.forget_speculation()
             return []
@@ -354,16 +364,12 @@ class Session:
     def _timestamp(self) -> str:
         return rfc3339(self._wall_clock())
 
-    def _settle(self, start: int, end: int, outcome: Outcome) -> None:
-        to_session = self._timeline.to_session
-        self._ledger.settle(to_session(start), min(to_session(end), self._ledger.received), outcome)
-
     def _effects(self, events: list[SegmenterEvent], now_s: float) -> list[Effect]:
         effects: list[Effect] = []
         for event in events:
             match event:
                 case Silence(start=start, end=end):
-                    self._settle(start, end, Outcome.SILENCE)
+                    self._outcomes.settle(start, end, Outcome.SILENCE)
                 case Onset():
                     effects.extend(self._report(event))
                 case Resumed():
@@ -383,52 +389,12 @@ class Session:
             retracted = map(Say, self._eager.take_back("superseded"))
             if segment.speech is not None:
                 return [*retracted, Decode(entry)]
-            return [*retracted, *self._resolve(entry, NOTHING_HEARD, now_s)]
+            return [*retracted, *self._outcomes.resolve(entry, NOTHING_HEARD, now_s)]
         self._eager.keep()
         speculation.adopted_by = entry
         if speculation.heard is None:
             return [Hurry(speculation)]
-        return self._resolve(entry, speculation.heard, now_s)
-
-    def _resolve(self, entry: Entry, outcome: Heard | Failure, now_s: float) -> list[Effect]:
-        if entry.cancelled:
-            return []
-        effects: list[Effect] = []
-        if isinstance(outcome, Heard):
-            if entry.segment.cut_by_drain:
-                outcome, entry.end = whole_words(
-                    outcome, start=entry.segment.start, edge=entry.segment.end
-                )
-            self._segmenter.remember(entry.segment, outcome)
-            entry.is_backchannel = self._is_backchannel(entry, outcome)
-            effects.extend(self._drop(self._barge_in.decide(entry, outcome), now_s))
-        else:
-            self._barge_in.decide(entry, outcome)
-        if entry.segment.ends_utterance:
-            self._barge_in.end(entry.segment.utterance.__eq__)
-        self._queue.resolve(entry, outcome, ready_at_s=now_s)
-        return [*effects, Ready()]
-
-    def _drop(self, cancelled: Sequence[Entry], now_s: float) -> list[Effect]:
-        """Discard the audio of entries that were cancelled; a flush among them gets its answer."""
-        effects: list[Effect] = [Cancel(tuple(cancelled))] if cancelled else []
-        for entry in cancelled:
-            segment = entry.segment
-            self._settle(segment.start, segment.end, Outcome.DISCARDED)
-            retracted = self._eager.take_back_of(segment.speculation, "interrupted")
-            effects.extend(map(Say, retracted))
-            if segment.answers_flush:
-                effects.append(Say(self.publisher.empty_answer(entry, now_s)))
-            if segment.ends_utterance:
-                self._onsets.end(segment.utterance)
-                rejection = self._onsets.reject(segment.utterance, "interrupted")
-                effects.extend([] if rejection is None else [Say(rejection)])
-        return effects
-
-    def _is_backchannel(self, entry: Entry, heard: Heard) -> bool:
-        return self._onsets.awaits_answer(
-            entry.segment.utterance
-        ) and self._barge_in.is_backchannel(entry, heard)
+        return self._outcomes.resolve(entry, speculation.heard, now_s)
 
     def _tell_eagerly(self, speculation: Speculation, heard: Heard, now_s: float) -> list[Effect]:
         """Show the text as it stands at a pause. Only where nothing older is still to be sent, and
@@ -436,7 +402,7 @@ class Session:
         if not self._config.eager_results or not heard.text or len(self._queue):
             return []
         entry = self._entry(speculation.segment, now_s)
-        if self._is_backchannel(entry, heard):
+        if self._outcomes.is_backchannel(entry, heard):
             return []
         return [Say(self._eager.show(speculation, entry, heard, now_s))]
 

@@ -73,7 +73,7 @@ TURN_WORDS: Mapping[str, TurnWords] = MappingProxyType(
             digits="null eins ein zwei zwo drei vier fünf sechs sieben acht neun",
         ),
         "es": TurnWords(
-            hesitations="eh ehm em mmm este um",
+            hesitations="eh ehm em mmm um",
             never_last=(
                 "el la los las un unos unas y o u pero porque aunque sino que si mi tu su mis "
                 "tus sus nuestro nuestra del al de con para por en sin sobre desde hasta entre "
