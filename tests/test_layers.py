@@ -30,9 +30,10 @@ NOT_IN_PURE_FOLDERS = frozenset(
         "whisperx",
         "faster_whisper",
         "ctranslate2",
+        "onnxruntime",
     }
 )
-ONLY_IN_INFERENCE = frozenset({"torch", "whisperx", "faster_whisper"})
+ONLY_IN_INFERENCE = frozenset({"torch", "whisperx", "faster_whisper", "onnxruntime"})
 UPPER_LAYERS = frozenset({"service", "app", "server", "asgi", "cli"})
 FORBIDDEN_INSIDE: Mapping[str, frozenset[str]] = {
     "protocol": UPPER_LAYERS | {"connection", "inference", "conversation", "audio"},

@@ -7,6 +7,7 @@ when the first frame that counts arrives. Which detectors they are is the caller
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Protocol
 
 import numpy as np
@@ -16,9 +17,20 @@ from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.audio.vad import VoiceDetector, VoiceFrame, VoiceRule, loudness
 
 HANGOVER_SAMPLES = pipeline_samples(0.5)
-"""The judge stays awake this long after the gate's last voice."""
-WARM_UP_FRAMES = 8
-"""Frames the judge hears again when it wakes."""
+"""The judge stays awake this long after the gate's last voice: longer than any pause inside words."""
+WARM_UP_FRAMES = 16
+"""Frames the judge hears again when it wakes.
+
+Measured with Silero behind WebRTC, 95 % of delays behind the first word, and utterances heard of 106
+at -30 dB: with 8 frames 199 ms and 102, with 16 207 ms and 104, with 31 214 ms and 104. Always awake
+it is 217 ms and 105.
+"""
+GATE_GAIN = 4.0
+"""The gate hears everything 12 dB louder: WebRTC's has a floor under which it hears nothing.
+
+Measured, of 8,808 voiced frames of speech at -30 dB it misses 50 without gain and 2 with it, and the
+judge is awake in 78 % of noise instead of 72 %.
+"""
 _GATE_OPENS_AT = 0.5
 
 
@@ -34,13 +46,13 @@ class Judge(VoiceDetector, Protocol):
 
 
 class CascadeVad:
-    """The detector of one stream. The rule is the judge's."""
+    """The detector of one stream. The rule is the judge's; the gate must bear samples beyond 1."""
 
     def __init__(self, gate: VoiceDetector, judge: Judge) -> None:
         self._gate = gate
         self._judge = judge
         self._waiting = np.empty(0, dtype=np.float32)
-        self._kept = np.empty(0, dtype=np.float32)
+        self._kept: deque[npt.NDArray[np.float32]] = deque(maxlen=WARM_UP_FRAMES)
         self._position = 0
         self._open_to = 0
         self._judge_is_awake = False
@@ -63,21 +75,22 @@ class CascadeVad:
     def _frame(self, samples: npt.NDArray[np.float32]) -> VoiceFrame:
         """The judgement of the next whole frame."""
         start, end = self._position, self._position + len(samples)
-        for heard in self._gate.push(samples):
+        for heard in self._gate.push(samples * GATE_GAIN):
             if heard.probability >= _GATE_OPENS_AT:
                 self._open_to = heard.end + HANGOVER_SAMPLES
+        self._position = end
         is_open = start < self._open_to
         if is_open and not self._judge_is_awake:
-            self._judge.skip_to(start - len(self._kept))
-            self._judge.push(self._kept)
+            self._wake(start)
         self._judge_is_awake = is_open
-        self._keep(samples)
-        self._position = end
+        self._kept.append(samples.copy())
         if is_open:
             [frame] = self._judge.push(samples)
             return frame
         return VoiceFrame(start=start, end=end, probability=0.0, level=loudness(samples))
 
-    def _keep(self, samples: npt.NDArray[np.float32]) -> None:
-        size = WARM_UP_FRAMES * len(samples)
-        self._kept = np.concatenate((self._kept, samples))[-size:]
+    def _wake(self, position: int) -> None:
+        """Let the judge hear the frames before `position` again; what it says of them is past."""
+        kept = np.concatenate((*self._kept, np.empty(0, dtype=np.float32)))
+        self._judge.skip_to(position - len(kept))
+        self._judge.push(kept)

@@ -178,7 +178,7 @@ class Endpointer:
             if frame.probability >= rule.keep_probability:
                 self._speech_end = frame.end
             return []
-        self._evidence.add(frame, rule.bias)
+        self._evidence.add(frame, rule.resume_bias)
         if self._evidence.total < rule.resume_evidence:
             return []
         first = self._evidence.frames[0].start

@@ -35,14 +35,16 @@ class VoiceRule:
 
     Each frame adds its log-odds (of a probability clipped to 0.001-0.999) less `bias`, in proportion
     to its length (per 32 ms); the sum never falls below 0 (Page's CUSUM test, Biometrika 1954).
-    At `onset_evidence` an utterance opens; inside one, after a pause, speech goes on at
-    `resume_evidence`. A frame of at least `keep_probability` inside an utterance is voiced.
+    At `onset_evidence` an utterance opens. Inside one, after a pause, evidence is counted less
+    `resume_bias`, and speech goes on at `resume_evidence`: who has spoken already is believed sooner.
+    A frame of at least `keep_probability` inside an utterance is voiced.
     """
 
     bias: float
     onset_evidence: float
     resume_evidence: float
     keep_probability: float
+    resume_bias: float = 0.0
 
 
 class VoiceDetector(Protocol):

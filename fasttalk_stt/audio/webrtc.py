@@ -46,7 +46,7 @@ class WebRtcVad:
         n_frames = len(samples) // FRAME_SAMPLES
         used = n_frames * FRAME_SAMPLES
         self._waiting = samples[used:].copy()
-        pcm = (samples[:used] * _S16_PEAK).astype(np.int16).tobytes()
+        pcm = (np.clip(samples[:used], -1.0, 1.0) * _S16_PEAK).astype(np.int16).tobytes()
         frames = []
         for i in range(n_frames):
             frame = samples[i * FRAME_SAMPLES : (i + 1) * FRAME_SAMPLES]

@@ -25,10 +25,10 @@ from fasttalk_stt.protocol.config import primary_language
 LONGEST_WORDS = 4
 """As in "I see, I see"; more words are a contribution, whatever they are."""
 
-_LONGEST_PAUSELESS_SAMPLES = pipeline_samples(0.6)
-_LONGEST_WORD_SAMPLES = pipeline_samples(0.6)
-"""A guess with room to spare: a drawn-out "okay" takes 0.6-0.8 s. Where somebody spoke for longer
-than the words need, the decoder missed some, and what it missed may matter."""
+_WORD_SAMPLES = pipeline_samples(0.6)
+_SLACK_SAMPLES = pipeline_samples(0.6)
+"""Measured on recordings of a word or two: 0.3-1.0 s, rarely 1.4 s. Where somebody spoke for longer than
+the words need, the decoder missed some, and what it missed may matter."""
 
 _MOST_WORDS = 10
 _QUESTION_MARKS = "?？"
@@ -141,7 +141,7 @@ def _checked_length(given: Any) -> int:
 
 
 def _longest_speech(n_words: int) -> int:
-    return _LONGEST_PAUSELESS_SAMPLES + n_words * _LONGEST_WORD_SAMPLES
+    return _SLACK_SAMPLES + n_words * _WORD_SAMPLES
 
 
 def _parts(text: str) -> Phrase:

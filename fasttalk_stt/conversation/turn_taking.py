@@ -122,7 +122,10 @@ def sentence_ending(text: str, language: str | None) -> Ending:
     if last in words.hesitations or last in words.never_last:
         return "unfinished"
     if not bare.endswith(_SENTENCE_ENDS):
-        return "unfinished" if last in words.seldom_last else "unclear"
+        if last in words.seldom_last:
+            return "unfinished"
+        # A word alone is an answer ("five"), behind which Whisper often puts no full stop.
+        return "unclear" if len(tokens) > 1 else "finished"
     sentence = _SENTENCE_BREAK.split(bare)[-1]
     is_clause = "," not in sentence and len(_tokens(sentence)) >= _SHORTEST_CLAUSE
     opens_another = is_clause and _tokens(sentence)[0] in words.openers

@@ -1,30 +1,24 @@
-"""How the decoder is asked: prompts, options, when an answer is doubted, what is tried next.
+"""How the decoder is asked and how its answer is read: prompts, options, drafts, padding.
 
-Pure: tokens in, tokens out. `whisperx_backend` runs the model with what is decided here, `loops`
-holds the signs of a loop.
+Pure: tokens in, tokens out. `whisper_model` runs the model with what is laid out here, `attempts`
+decides with how much context and how wide a search, `loops` holds the signs of a loop.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from fasttalk_stt.inference.loops import COMPRESSION_RATIO_LIMIT, compression_ratio, is_loop
+from fasttalk_stt.inference.loops import is_loop
 
 FRAMES_PER_S = 100
 
 FULL_CONTEXT_FRAMES = 3000
 """The 30 s Whisper was trained on, in mel frames of 10 ms."""
-
-CONTEXT_MARGIN_FRAMES = 800
-"""Silence behind the speech, 8 s. The encoder's time grows with its context, so the rest of the 30 s
-is left away. Less margin makes the decoder say things twice: at 8 s no file of read English did with
-tiny.en or base, at 4 s one in ten did with tiny.en."""
 
 MAX_TOKENS = 448
 """Whisper's text context: prompt and answer together."""
@@ -44,15 +38,18 @@ nothing was said."""
 class DecodingOptions:
     """How one call to the decoder searches.
 
-    `temperature` 0 searches with a beam of `beam_size` (1: greedy); above 0 it samples `best_of`
-    answers and takes the likeliest. `with_timestamps` lets the decoder write time stamps among
-    the words; it then ends at a long pause, which loses the rest of a long request. With the full
-    context, beam 5 without time stamps has the lowest word error rate (33 files, tiny.en / base:
-    9.4 / 13.3 %, greedy 13.8 / 14.5 %, with time stamps 15.0 / 18.0 %) and costs 20 % more time
-    than greedy.
+    `temperature` 0 searches with a beam of `beam_size` (1: greedy) until `wanted` of its hypotheses
+    have ended (None: as many as the beam is wide) and takes the one with the best mean probability;
+    above 0 it samples `best_of` answers and takes the likeliest. `with_timestamps` lets the decoder
+    write time stamps among the words; it then ends at a long pause, which loses the rest of a long
+    request.
+
+    Each hypothesis waited for costs decoder steps, and a sentence said twice has a better mean than
+    the same sentence said once; but the first to end may end too soon. See `attempts` for figures.
     """
 
     beam_size: int = 5
+    wanted: int | None = None
     temperature: float = 0.0
     best_of: int = 5
     with_timestamps: bool = False
@@ -72,11 +69,9 @@ class DecodingOptions:
                 "sampling_topk": 0,
                 "sampling_temperature": self.temperature,
             }
-        return common | {"beam_size": self.beam_size}
-
-
-FALLBACK_TEMPERATURES = (0.2, 0.4, 0.6)
-"""Whisper goes on to 1.0; what is not found by 0.6 is guesswork, and each step costs a decode."""
+        wanted = self.beam_size if self.wanted is None else min(self.wanted, self.beam_size)
+        # The library waits for round(beam_size * patience) hypotheses (CTranslate2 4.8).
+        return common | {"beam_size": self.beam_size, "patience": wanted / self.beam_size}
 
 
 class Tokenizer(Protocol):
@@ -159,11 +154,11 @@ class Draft:
     hit_limit: bool
 
     @property
-    def is_doubtful(self) -> bool:
-        """Whether it should be decoded again, as Whisper decides it."""
-        if self.says_nothing_was_said:
-            return False
-        return self.is_looped or self.average_log_probability < LOW_LOG_PROBABILITY
+    def is_unlikely(self) -> bool:
+        """Whether the decoder itself did not believe in it, as Whisper decides it."""
+        return (
+            self.average_log_probability < LOW_LOG_PROBABILITY and not self.says_nothing_was_said
+        )
 
     @property
     def says_nothing_was_said(self) -> bool:
@@ -206,23 +201,6 @@ def make_draft(
         no_speech_probability=no_speech_probability,
         hit_limit=n_new >= limit,
     )
-
-
-def best_draft(drafts: Iterable[Draft]) -> Draft:
-    """The one to keep when all are doubtful: no loop if possible, then the likeliest."""
-    return max(
-        drafts,
-        key=lambda draft: (
-            not draft.is_looped,
-            compression_ratio(draft.text) <= COMPRESSION_RATIO_LIMIT,
-            draft.average_log_probability,
-        ),
-    )
-
-
-def context_frames(n_frames: int) -> int:
-    """How much context the encoder is given for so much audio, in whole seconds."""
-    return min(math.ceil((n_frames + CONTEXT_MARGIN_FRAMES) / 100) * 100, FULL_CONTEXT_FRAMES)
 
 
 def pad_features(features: npt.NDArray[np.float32], context_frames: int) -> npt.NDArray[np.float32]:

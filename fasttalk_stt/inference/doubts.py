@@ -1,19 +1,60 @@
-"""Signs that an answer is not what was said: it says the prefix again, or stops too soon.
+"""Signs that an answer is not what was said: it loops, repeats itself or the prefix, stops too soon.
 
-Pure. Both come of asking for little audio with little silence behind it; `whisperx_backend` decodes
-such a request again, alone and with the full context. Loops inside an answer are `loops`' business.
+Pure. Most of them come of asking for little audio with little silence behind it. `attempts` decides
+what is done about a doubt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum, auto
 
+from fasttalk_stt.inference.decoding import Draft
 from fasttalk_stt.inference.engine import DecodedWord, DecodeRequest
+from fasttalk_stt.inference.loops import says_phrase_twice
 
 SHORTEST_ECHO_WORDS = 2
 UNEXPLAINED_TAIL_S = 1.0
 """More audio than this behind the last word and the answer is taken to have stopped too soon. The
 requests of a session end at most 0.3 s behind the last voiced frame."""
+
+
+class Doubt(Enum):
+    """What speaks against an answer."""
+
+    LOOP = auto()
+    """It goes round in circles, or reached the bound on its length."""
+    UNLIKELY = auto()
+    """The decoder itself did not believe in it."""
+    ECHO = auto()
+    """It is nothing but what the prefix said already."""
+    TWICE = auto()
+    """It says a phrase twice in a row: people do, and so does a decoder with little context."""
+    STOPS_SHORT = auto()
+    """It ends long before the audio does."""
+
+
+def find_doubt(
+    draft: Draft, words: Sequence[DecodedWord], request: DecodeRequest, *, is_close: bool
+) -> Doubt | None:
+    """The gravest doubt about an answer, or None.
+
+    `words` are the draft's, with times in the request. `is_close` says that the decoder had little
+    context: with more, what is said twice is believed.
+    """
+    if draft.says_nothing_was_said:
+        return None
+    if draft.is_looped:
+        return Doubt.LOOP
+    if draft.is_unlikely:
+        return Doubt.UNLIKELY
+    if echoes(words, request.prefix_text):
+        return Doubt.ECHO
+    if is_close and says_phrase_twice([word.text for word in words]):
+        return Doubt.TWICE
+    if stops_short(words, request):
+        return Doubt.STOPS_SHORT
+    return None
 
 
 def echoes(words: Sequence[DecodedWord], prefix_text: str) -> bool:

@@ -85,7 +85,7 @@ class SileroModel:
             self._session = onnxruntime.InferenceSession(
                 str(file), sess_options=options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001  (onnxruntime's errors have no common base)
+        except Exception as error:
             raise EngineError(f"Silero VAD does not load: {error}") from error
         self.judge(np.zeros((1, FRAME_SAMPLES), dtype=np.float32), SileroState.fresh())
 
@@ -105,7 +105,7 @@ class SileroModel:
             probabilities, h, c = self._session.run(
                 None, {"input": inputs, "h": state.h, "c": state.c}
             )
-        except Exception as error:  # noqa: BLE001  (onnxruntime's errors have no common base)
+        except Exception as error:
             raise EngineError(f"Silero VAD failed: {error}") from error
         judged: npt.NDArray[np.float32] = np.asarray(probabilities, dtype=np.float32).reshape(-1)
         return judged, SileroState(context=tails[-1], h=h, c=c)

@@ -99,7 +99,7 @@ class SmartTurn:
             session = onnxruntime.InferenceSession(
                 str(file), sess_options=options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001  (onnxruntime's errors have no common base)
+        except Exception as error:  # its errors have no common base
             raise EngineError(f"Smart Turn does not load: {error}") from error
         self._spectrogram = FeatureExtractor(chunk_length=WINDOW_S)
         self._session = session
@@ -120,7 +120,7 @@ class SmartTurn:
             [probabilities] = self._session.run(
                 None, {"input_features": features[np.newaxis].astype(np.float32)}
             )
-        except Exception as error:  # noqa: BLE001  (onnxruntime's errors have no common base)
+        except Exception as error:  # its errors have no common base
             raise EngineError(f"Smart Turn failed: {error}") from error
         return float(np.asarray(probabilities).reshape(-1)[0])
 

@@ -144,7 +144,7 @@ async def start_server(nursery: trio.Nursery) -> StartServer:
             return Composition(services, own_model)
 
         settings = Settings(
-            websocket_host="127.0.0.1", websocket_port=0, monitoring_port=0, **values
+            vad="webrtc", websocket_host="127.0.0.1", websocket_port=0, monitoring_port=0, **values
         )
         ports = await nursery.start(
             partial(serve_composition, settings, compose, hypercorn_file=hypercorn_file)
