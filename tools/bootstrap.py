@@ -22,6 +22,9 @@ NEWEST = (3, 13)
 
 REQUIREMENT = ".[embedded,dev]"
 CONSTRAINTS = "constraints.txt"
+WITHOUT_DEPENDENCIES = ("pipecat-ai==1.14.0",)
+"""Packages of which one file is wanted and nothing is imported: pipecat-ai carries the weights of
+Smart Turn, and its dependencies are those of a whole framework. All else works without them."""
 STAMP = ".installed"
 """Touched last, inside the environment: without it an environment is taken for half-made."""
 
@@ -70,17 +73,32 @@ def create(environment: Path) -> None:
 def install(environment: Path) -> int:
     """Run pip, saying now and then how it goes; returns pip's exit code."""
     log = environment / "install.log"
-    command = [
-        *(str(environment / "bin" / "python"), "-m", "pip", "install"),
-        *("--disable-pip-version-check", "--no-input", "--progress-bar", "off"),
-        *("--constraint", CONSTRAINTS, "--editable", REQUIREMENT),
-    ]
+    log.unlink(missing_ok=True)
     print(
         "==> installing (the first time 1 to 10 minutes, 4 GB to download, 8 GB on disk)",
         flush=True,
     )
     started = time.monotonic()
-    with log.open("w", encoding="utf-8") as output:
+    exit_code = _run_pip(environment, ("--editable", REQUIREMENT), log, started)
+    if exit_code != 0:
+        print("\n".join(_lines(log)[-LOG_TAIL_LINES:]), file=sys.stderr)
+        print(f"the installation failed; all of it is in {log}", file=sys.stderr)
+        return exit_code
+    for package in WITHOUT_DEPENDENCIES:
+        if _run_pip(environment, ("--no-deps", package), log, started) != 0:
+            print(f"==> warning: no {package}, which is optional (see {log})", flush=True)
+    print(f"==> installed in {time.monotonic() - started:.0f} s", flush=True)
+    return 0
+
+
+def _run_pip(environment: Path, what: tuple[str, ...], log: Path, started: float) -> int:
+    """One call of pip, logged behind the ones before; `started` is on the monotonic clock."""
+    command = [
+        *(str(environment / "bin" / "python"), "-m", "pip", "install"),
+        *("--disable-pip-version-check", "--no-input", "--progress-bar", "off"),
+        *("--constraint", CONSTRAINTS, *what),
+    ]
+    with log.open("a", encoding="utf-8") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
             _wait(process, log, started)
@@ -88,11 +106,6 @@ def install(environment: Path) -> int:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
-    if process.returncode == 0:
-        print(f"==> installed in {time.monotonic() - started:.0f} s", flush=True)
-    else:
-        print("\n".join(_lines(log)[-LOG_TAIL_LINES:]), file=sys.stderr)
-        print(f"the installation failed; all of it is in {log}", file=sys.stderr)
     return process.returncode
 
 

@@ -226,6 +226,7 @@ def _heard(hypothesis: Hypothesis, speech: Speech) -> Heard:
             start=speech.start + round(word.start_s * SAMPLE_RATE_HZ),
             end=speech.start + round(word.end_s * SAMPLE_RATE_HZ),
             confidence=word.confidence,
+            mark_confidence=word.mark_confidence,
         )
         for word in speech_words(hypothesis)
         if word.end_s > context_s

@@ -199,6 +199,7 @@ class Segmenter:
                 text=None if heard is None else heard.text,
                 language=None if heard is None else heard.language,
                 turn_probability=speculation.turn_probability,
+                stop_confidence=None if heard is None else heard.stop_confidence,
             )
         )
 

@@ -19,13 +19,15 @@ from fasttalk_stt.protocol.server_messages import SegmentReason
 class HeardWord:
     """A word at [start, end) on the session's pipeline clock, start < end.
 
-    `text` carries the leading space and the punctuation its language gives it.
+    `text` carries the leading space and the punctuation its language gives it. `mark_confidence` 0-1
+    is how sure the decoder is of the last mark behind the word, None where it does not say.
     """
 
     text: str
     start: int
     end: int
     confidence: float
+    mark_confidence: float | None = field(default=None, eq=False)
 
 
 @frozen
@@ -45,6 +47,11 @@ class Heard:
     @property
     def text(self) -> str:
         return self.raw_text.strip()
+
+    @property
+    def stop_confidence(self) -> float | None:
+        """How sure the decoder is of the mark the text ends in."""
+        return self.words[-1].mark_confidence if self.words else None
 
     def without_last_word(self) -> Heard:
         return attrs.evolve(self, words=self.words[:-1])

@@ -45,10 +45,8 @@ TURN_WORDS: Mapping[str, TurnWords] = MappingProxyType(
             ),
             seldom_last=(
                 "of to for with from at by into onto between without through during against "
-                "upon per via about until till since while as so then that which who where when "
-                "what how like well is was are were be been am has had have will would could "
-                "should can may might must do does did this these those his its some any no "
-                "very really just also maybe please let's i we he she they in on"
+                "upon per via about until till since while as like which is are was were be am has "
+                "have must its very really just also maybe please let's i we he she they"
             ),
             openers="when whenever if unless while although though whereas once",
             digits="zero oh one two three four five six seven eight nine double",

@@ -60,15 +60,15 @@ _WORST_FIRST: tuple[frozenset[Doubt | None], ...] = (
 
 
 def best_answer(answers: Sequence[Answer]) -> Answer:
-    """The one with the least grave doubt; among equals the likeliest, then the latest.
+    """The one with the least grave doubt; among equals the latest, which had the most context.
 
-    `answers` are in the order of the attempts, at least one.
+    `answers` are in the order of the attempts, at least one. Their log probabilities are not
+    compared: a wider search or a narrower context moves them more than the truth does.
     """
 
-    def merit(answer: Answer) -> tuple[int, bool, float]:
+    def merit(answer: Answer) -> tuple[int, bool]:
         [rank] = [index for index, rung in enumerate(_WORST_FIRST) if answer.doubt in rung]
-        is_plain = compression_ratio(answer.draft.text) <= COMPRESSION_RATIO_LIMIT
-        return rank, is_plain, answer.draft.average_log_probability
+        return rank, compression_ratio(answer.draft.text) <= COMPRESSION_RATIO_LIMIT
 
     return max(reversed(answers), key=merit)
 

@@ -154,13 +154,6 @@ class Draft:
     hit_limit: bool
 
     @property
-    def is_unlikely(self) -> bool:
-        """Whether the decoder itself did not believe in it, as Whisper decides it."""
-        return (
-            self.average_log_probability < LOW_LOG_PROBABILITY and not self.says_nothing_was_said
-        )
-
-    @property
     def says_nothing_was_said(self) -> bool:
         return (
             self.no_speech_probability > NO_SPEECH_PROBABILITY

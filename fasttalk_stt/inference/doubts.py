@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum, auto
 
-from fasttalk_stt.inference.decoding import Draft
+from fasttalk_stt.inference.decoding import LOW_LOG_PROBABILITY, Draft
 from fasttalk_stt.inference.engine import DecodedWord, DecodeRequest
 from fasttalk_stt.inference.loops import says_phrase_twice
 
@@ -18,20 +18,26 @@ UNEXPLAINED_TAIL_S = 1.0
 """More audio than this behind the last word and the answer is taken to have stopped too soon. The
 requests of a session end at most 0.3 s behind the last voiced frame."""
 
+CLOSE_LOG_PROBABILITY = -0.7
+"""With little context an answer below this is asked again: the first hypotheses to end are taken,
+and one that ends too soon has a low mean. Measured: at -1.0 tiny.en makes 2 more errors in 659 words
+and asks 5 % less often."""
+
 
 class Doubt(Enum):
-    """What speaks against an answer."""
+    """What speaks against an answer, the gravest first."""
 
     LOOP = auto()
     """It goes round in circles, or reached the bound on its length."""
-    UNLIKELY = auto()
-    """The decoder itself did not believe in it."""
     ECHO = auto()
     """It is nothing but what the prefix said already."""
     TWICE = auto()
     """It says a phrase twice in a row: people do, and so does a decoder with little context."""
+    UNLIKELY = auto()
+    """The decoder itself did not believe in it."""
     STOPS_SHORT = auto()
-    """It ends long before the audio does."""
+    """It ends long before the audio does, or in the middle of a list ("8, 1, 0,"): with little context
+    and a narrow search three answers in 147 did, two of them too soon."""
 
 
 def find_doubt(
@@ -40,21 +46,19 @@ def find_doubt(
     """The gravest doubt about an answer, or None.
 
     `words` are the draft's, with times in the request. `is_close` says that the decoder had little
-    context: with more, what is said twice is believed.
+    context: with more, what is said twice is believed, and so is what it holds for less likely.
     """
     if draft.says_nothing_was_said:
         return None
-    if draft.is_looped:
-        return Doubt.LOOP
-    if draft.is_unlikely:
-        return Doubt.UNLIKELY
-    if echoes(words, request.prefix_text):
-        return Doubt.ECHO
-    if is_close and says_phrase_twice([word.text for word in words]):
-        return Doubt.TWICE
-    if stops_short(words, request):
-        return Doubt.STOPS_SHORT
-    return None
+    lowest = CLOSE_LOG_PROBABILITY if is_close else LOW_LOG_PROBABILITY
+    signs = {
+        Doubt.LOOP: draft.is_looped,
+        Doubt.ECHO: echoes(words, request.prefix_text),
+        Doubt.TWICE: is_close and says_phrase_twice([word.text for word in words]),
+        Doubt.UNLIKELY: draft.average_log_probability < lowest,
+        Doubt.STOPS_SHORT: stops_short(words, request) or (is_close and draft.text.endswith(",")),
+    }
+    return next((doubt for doubt, is_seen in signs.items() if is_seen), None)
 
 
 def echoes(words: Sequence[DecodedWord], prefix_text: str) -> bool:

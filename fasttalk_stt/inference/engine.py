@@ -50,12 +50,14 @@ class DecodedWord:
 
     `text` carries its punctuation and the leading space the language gives it ("" joins the words
     of a hypothesis back into its text). `confidence` is the mean token probability, 0-1.
+    `mark_confidence` is that of the last mark behind the word, None where there is none.
     """
 
     text: str
     start_s: float
     end_s: float
     confidence: float
+    mark_confidence: float | None = field(default=None, eq=False)
 
 
 @frozen

@@ -29,9 +29,6 @@ _TOKENS_SPARE = 12
 _TIGHT_TOKENS_PER_S = {"en": 6.0}
 _TIGHT_TOKENS_SPARE = 8
 
-SHORTEST_TWICE_WORDS = 2
-"""A single word said twice ("no no") is speech."""
-
 
 def token_limit(duration_s: float, language: str, *, is_tight: bool = False) -> int:
     """How many tokens so much speech can hold, punctuation and time stamps included.
@@ -79,10 +76,12 @@ def find_repetition(words: Sequence[str]) -> int | None:
 
 
 def says_phrase_twice(words: Sequence[str]) -> bool:
-    """Whether a phrase of two or more words stands twice in a row anywhere. Case and punctuation
-    at the edges of a word do not count."""
+    """Whether a phrase of two or more words stands twice in a row anywhere, or one word twice is
+    all there is. Case and punctuation at the edges of a word do not count."""
     plain = _plain(words)
-    for period in range(SHORTEST_TWICE_WORDS, len(plain) // 2 + 1):
+    if len(plain) == 2 and plain[0] == plain[1]:
+        return True
+    for period in range(2, len(plain) // 2 + 1):
         run = 0
         for index in range(period, len(plain)):
             run = run + 1 if plain[index] and plain[index] == plain[index - period] else 0

@@ -124,7 +124,9 @@ class WhisperModel:
                 languages[index] = Language(token.strip("<|>"), confidence)
         return [language for language in languages if language is not None]
 
-    def prompt(self, request: DecodeRequest, language: Language, *, with_timestamps: bool) -> Prompt:
+    def prompt(
+        self, request: DecodeRequest, language: Language, *, with_timestamps: bool
+    ) -> Prompt:
         return make_prompt(
             self._tokenizers[language.code],
             vocabulary=request.vocabulary,

@@ -103,9 +103,7 @@ class WhisperXBackend:
         except FOREIGN_ERRORS as error:
             raise translated(error, "decoding") from error
 
-    def _decode(
-        self, whisper: WhisperModel, requests: Sequence[DecodeRequest]
-    ) -> list[Hypothesis]:
+    def _decode(self, whisper: WhisperModel, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
         told = [whisper.told_language(request) for request in requests]
         attempt = self._ladder.first(
             requests, language_is_told=all(language is not None for language in told)

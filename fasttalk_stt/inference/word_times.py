@@ -107,7 +107,9 @@ def merge_punctuation(words: Sequence[DecodedWord]) -> list[DecodedWord]:
             # White space alone is no word either; scripts without spaces have it as a piece.
             opening += word.text
         elif merged and not opening and word.text and word.text in APPENDED_PUNCTUATION:
-            merged[-1] = evolve(merged[-1], text=merged[-1].text + word.text)
+            merged[-1] = evolve(
+                merged[-1], text=merged[-1].text + word.text, mark_confidence=word.confidence
+            )
         else:
             merged.append(evolve(word, text=opening + word.text))
             opening = ""

@@ -67,7 +67,7 @@ async def test_eager_text_is_shown_at_the_pause(
             waited_s = trio.current_time() - began - 1.0
             final = await peer.wait_for("transcription")
         await peer.end()
-    assert waited_s <= 0.08 + 0.1 + 2 * FRAME_S
+    assert waited_s <= 0.064 + 0.1 + 2 * FRAME_S
     assert eager["data"]["text"] == final["data"]["text"] != ""
     assert "eager_retracted" not in peer.types
 

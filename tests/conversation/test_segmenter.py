@@ -21,7 +21,7 @@ def test_an_utterance_has_its_pre_roll_and_its_last_consonant() -> None:
     assert (segment.speech_start, segment.speech_end) == (2_000 * MS, 3_000 * MS)
     assert segment.speech is not None
     # It was asked for in the pause, before all of the silence behind it was heard.
-    assert len(segment.speech.samples) == (300 + 1_000 + 80) * MS
+    assert len(segment.speech.samples) == (300 + 1_000 + 64) * MS
     assert segment.speech.context_text == ""
     assert segment.ends_utterance
 
@@ -72,7 +72,7 @@ def test_committed_words_go_on_as_context() -> None:
     assert segment.speech.context_text.split() == final.data.text.split()
     assert segment.speech.start == 0
     assert segment.speech.context_samples == segment.start > 0
-    assert len(segment.speech.samples) == (4_100 + 80) * MS
+    assert len(segment.speech.samples) == (4_100 + 64) * MS
 
 
 def test_the_utterance_before_is_context_once_its_words_are_known() -> None:

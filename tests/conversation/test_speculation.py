@@ -23,11 +23,11 @@ def pausing(**config: object) -> Driver:
 
 def test_a_pause_is_enough_to_ask() -> None:
     driver = Driver()
-    driver.hear(np.concatenate((sound(1.0), silence(0.075))))
+    driver.hear(np.concatenate((sound(1.0), silence(0.06))))
     assert driver.speculations == []
     driver.hear(silence(0.1))
     (speculation,) = driver.speculations
-    assert speculation.segment.end == 1_080 * MS
+    assert speculation.segment.end == 1_064 * MS
 
 
 def test_an_answer_that_came_in_the_pause_is_the_text_at_the_endpoint() -> None:

@@ -46,6 +46,13 @@ def habit(given_pauses: Iterable[int] = ()) -> PauseHabit:
     return known
 
 
+def ended(stop_confidences: Iterable[float | None]) -> PauseHabit:
+    known = PauseHabit()
+    for confidence in stop_confidences:
+        known.add_end(TurnClues("That is all.", "en", stop_confidence=confidence))
+    return known
+
+
 def silence(
     what: TurnClues, mode: EndpointerMode = "adaptive", known: PauseHabit | None = None
 ) -> int:
@@ -147,16 +154,39 @@ class TestAdaptive:
         assert silence(TurnClues("That is all.", "en")) == BASE
         assert silence(TurnClues("That is all.", "en", stop_confidence=0.8)) == BASE
 
-    def test_an_unfinished_one_waits_longer_and_an_unclear_one_in_between(self) -> None:
-        assert silence(TurnClues("That is what", "en")) == 3 * BASE
-        assert silence(TurnClues("That is all", "en")) == 2 * BASE
+    def test_an_unfinished_one_waits_longer(self) -> None:
+        assert silence(TurnClues("That is because", "en")) == 3 * BASE
+        assert silence(TurnClues("It is 5, 7, 9.", "en")) == 3 * BASE
 
     def test_a_doubtful_full_stop_waits_longer(self) -> None:
+        known = ended([0.9] * 8)
         doubts = [0.9, 0.65, 0.5, 0.3, 0.1]
-        waits = [silence(TurnClues("That.", "en", stop_confidence=doubt)) for doubt in doubts]
+        waits = [
+            silence(TurnClues("That.", "en", stop_confidence=doubt), known=known)
+            for doubt in doubts
+        ]
         assert waits == sorted(waits)
         assert waits[:2] == [BASE, BASE]
         assert waits[-2:] == [3 * BASE, 3 * BASE]
+
+    def test_a_missing_full_stop_is_the_most_doubtful_one(self) -> None:
+        assert silence(TurnClues("That is all", "en"), known=ended([0.9] * 8)) == 3 * BASE
+
+    @pytest.mark.parametrize("usual", [[], [0.9] * 3, [0.9] * 5 + [0.1] * 3, [None] * 8])
+    def test_doubts_need_a_decoder_that_is_known_to_be_sure(
+        self, usual: list[float | None]
+    ) -> None:
+        known = ended(usual)
+        assert known.doubtful_stop is None
+        assert silence(TurnClues("That is all", "en"), known=known) == BASE
+        assert silence(TurnClues("That.", "en", stop_confidence=0.1), known=known) == BASE
+
+    def test_ends_without_text_or_beyond_doubt_tell_nothing_of_the_decoder(self) -> None:
+        known = habit()
+        for _ in range(8):
+            known.add_end(NO_CLUES)
+            known.add_end(TurnClues("and the", "en"))
+        assert known.doubtful_stop is None
 
     def test_without_text_it_is_plain_silence(self) -> None:
         assert silence(NO_CLUES) == BASE
@@ -220,11 +250,24 @@ def test_the_silence_is_bounded(
     assert max(plain, SHORTEST_SILENCE_SAMPLES) <= found <= 3 * plain
 
 
-@given(response_types, st.none() | st.floats(0.65, 1.0), pauses, st.sampled_from(["en", None]))
+@given(
+    response_types,
+    st.none() | st.floats(0.65, 1.0),
+    st.lists(clues, max_size=30),
+    pauses,
+    st.sampled_from(["en", None]),
+)
 def test_a_whole_sentence_never_waits_longer_than_plain_silence(
-    response_type: ResponseType, stop: float | None, known: list[int], language: str | None
+    response_type: ResponseType,
+    stop: float | None,
+    ends: list[TurnClues],
+    paused: list[int],
+    language: str | None,
 ) -> None:
     what = TurnClues("She had your dark suit in wash water.", language, stop_confidence=stop)
     base = pipeline_samples(0.2)
-    found = endpoint_silence_samples(base, "adaptive", response_type, what, habit(known))
-    assert found == endpoint_silence_samples(base, "silence", response_type, what, habit(known))
+    known = habit(paused)
+    for end in ends:
+        known.add_end(end)
+    found = endpoint_silence_samples(base, "adaptive", response_type, what, known)
+    assert found == endpoint_silence_samples(base, "silence", response_type, what, known)

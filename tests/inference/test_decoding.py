@@ -1,4 +1,4 @@
-"""Prompts, doubt and choice: what the decoder is asked and when it is asked again."""
+"""Prompts, options, drafts: what the decoder is asked and how its answer is read."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from fasttalk_stt.inference.decoding import (
     FULL_CONTEXT_FRAMES,
     MAX_TOKENS,
     DecodingOptions,
-    Draft,
-    best_draft,
-    context_frames,
     make_draft,
     make_prompt,
     pad_features,
@@ -45,16 +42,6 @@ class LetterTokenizer:
 
 
 TOKENIZER = LetterTokenizer()
-
-
-def draft(text: str = "hello", log_probability: float = -0.3, no_speech: float = 0.1) -> Draft:
-    return Draft(
-        tokens=tuple(TOKENIZER.encode(text)),
-        text=text,
-        average_log_probability=log_probability,
-        no_speech_probability=no_speech,
-        hit_limit=False,
-    )
 
 
 def test_plain_prompt() -> None:
@@ -105,23 +92,20 @@ def test_draft_leaves_out_the_prefix_the_decoder_repeats() -> None:
     assert read.average_log_probability == pytest.approx(-0.2 * 6 / 4)
 
 
-def test_doubt() -> None:
-    assert not draft().is_doubtful
-    assert draft(log_probability=-1.2).is_doubtful
-    assert draft(text="no way " * 30).is_doubtful
-    assert not draft(log_probability=-1.2, no_speech=0.9).is_doubtful, "nothing was said"
-
-
-def test_choice_prefers_no_loop_then_likelihood() -> None:
-    loop, unlikely, likely = draft("a b c " * 20, -0.1), draft("x", -2.0), draft("y", -1.5)
-    assert best_draft([loop, unlikely, likely]) is likely
-    assert best_draft([loop]) is loop
-
-
 def test_options() -> None:
     assert DecodingOptions(beam_size=3).generate_arguments()["beam_size"] == 3
     sampling = DecodingOptions(temperature=0.4).generate_arguments()
     assert (sampling["beam_size"], sampling["sampling_temperature"]) == (1, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("beam_size", "wanted", "expected"), [(5, None, 5), (5, 2, 2), (3, 2, 2), (1, 2, 1)]
+)
+def test_the_library_waits_for_so_many_hypotheses(
+    beam_size: int, wanted: int | None, expected: int
+) -> None:
+    arguments = DecodingOptions(beam_size=beam_size, wanted=wanted).generate_arguments()
+    assert round(beam_size * arguments["patience"]) == expected
 
 
 @pytest.mark.parametrize("n_frames", [1, 200, FULL_CONTEXT_FRAMES, FULL_CONTEXT_FRAMES + 1])
@@ -131,15 +115,6 @@ def test_features_are_padded_to_the_context(n_frames: int) -> None:
     assert padded.shape == (80, FULL_CONTEXT_FRAMES)
     assert padded.dtype == np.float32
     assert padded.sum() == 80 * min(n_frames, FULL_CONTEXT_FRAMES)
-
-
-@pytest.mark.parametrize(
-    ("n_frames", "context"), [(0, 800), (1, 900), (200, 1000), (2150, 3000), (3000, 3000)]
-)
-def test_the_encoder_sees_the_speech_and_eight_seconds_of_silence(
-    n_frames: int, context: int
-) -> None:
-    assert context_frames(n_frames) == context
 
 
 @pytest.mark.parametrize("n_prefix", [0, 10, 100])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fasttalk_stt.inference.doubts import echoes, stops_short
+from fasttalk_stt.inference.decoding import Draft
+from fasttalk_stt.inference.doubts import Doubt, echoes, find_doubt, stops_short
 from fasttalk_stt.inference.engine import DecodedWord, DecodeRequest
 
 
@@ -40,3 +41,43 @@ def test_an_answer_that_leaves_a_second_of_audio_is_doubted(
 
 def test_no_words_are_no_sign_of_a_stop() -> None:
     assert not stops_short([], DecodeRequest(samples=np.zeros(48_000, dtype=np.float32)))
+
+
+def draft(
+    text: str, *, log_probability: float = -0.3, no_speech: float = 0.1, hit_limit: bool = False
+) -> Draft:
+    return Draft(
+        tokens=tuple(range(len(text))),
+        text=text,
+        average_log_probability=log_probability,
+        no_speech_probability=no_speech,
+        hit_limit=hit_limit,
+    )
+
+
+THREE_SECONDS = DecodeRequest(
+    samples=np.zeros(48_000, dtype=np.float32), prefix_text="Please hold the line."
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "end_s", "close", "far"),
+    [
+        (draft("Thank you."), 2.9, None, None),
+        (draft("no way " * 30), 2.9, Doubt.LOOP, Doubt.LOOP),
+        (draft("Thank you.", hit_limit=True), 2.9, Doubt.LOOP, Doubt.LOOP),
+        (draft("Thank you.", log_probability=-1.2), 2.9, Doubt.UNLIKELY, Doubt.UNLIKELY),
+        (draft("Thank you.", log_probability=-0.8), 2.9, Doubt.UNLIKELY, None),
+        (draft("", log_probability=-1.2, no_speech=0.9), 0.0, None, None),
+        (draft("hold the line"), 2.9, Doubt.ECHO, Doubt.ECHO),
+        (draft("ten of clubs ten of clubs"), 2.9, Doubt.TWICE, None),
+        (draft("Thank you."), 1.5, Doubt.STOPS_SHORT, Doubt.STOPS_SHORT),
+        (draft("8, 1, 0, 3,"), 2.9, Doubt.STOPS_SHORT, None),
+    ],
+)
+def test_the_gravest_doubt_is_found(
+    answer: Draft, end_s: float, close: Doubt | None, far: Doubt | None
+) -> None:
+    heard = words(answer.text, end_s=end_s)
+    assert find_doubt(answer, heard, THREE_SECONDS, is_close=True) is close
+    assert find_doubt(answer, heard, THREE_SECONDS, is_close=False) is far

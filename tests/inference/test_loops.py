@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fasttalk_stt.inference.loops import compression_ratio, find_repetition, is_loop, token_limit
+from fasttalk_stt.inference.loops import (
+    compression_ratio,
+    find_repetition,
+    is_loop,
+    says_phrase_twice,
+    token_limit,
+)
 
 plain_words = st.lists(
     st.text(alphabet="abcdefgh", min_size=1, max_size=4), min_size=1, max_size=8, unique=True
@@ -66,3 +72,29 @@ def test_token_limit_grows_with_the_audio_and_the_script() -> None:
     assert token_limit(2.0, "en") == 28
     assert token_limit(0.0, "en") > 0
     assert token_limit(2.0, "hi") > token_limit(2.0, "en")
+    assert token_limit(2.0, "en", is_tight=True) == 20
+    assert token_limit(2.0, "hi", is_tight=True) == token_limit(2.0, "hi")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Ten of clubs, ten of clubs.", True),
+        ("six four seven six four seven six", True),
+        ("computer computer", True),
+        ("", False),
+        ("no", False),
+        ("no no no", False),
+        ("very very good", False),
+        ("ten of clubs and ten of hearts", False),
+        ("- - - -", False),
+    ],
+)
+def test_a_phrase_said_twice_is_seen(text: str, *, expected: bool) -> None:
+    assert says_phrase_twice(text.split()) is expected
+
+
+@given(plain_words.filter(lambda phrase: len(phrase) > 1))
+def test_any_phrase_said_twice_is_seen(phrase: list[str]) -> None:
+    assert says_phrase_twice([*phrase, *phrase])
+    assert not says_phrase_twice(phrase)

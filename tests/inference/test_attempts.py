@@ -1,0 +1,77 @@
+"""How often a request is asked, and with how much context."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from attrs import evolve
+
+from fasttalk_stt.inference.attempts import NEAR_MARGIN_S, SHORT_S, Attempt, make_ladder
+from fasttalk_stt.inference.decoding import FULL_CONTEXT_FRAMES, DecodingOptions
+from fasttalk_stt.inference.doubts import Doubt
+from fasttalk_stt.inference.engine import SAMPLE_RATE_HZ, DecodeRequest
+
+LADDER = make_ladder()
+
+
+def request(seconds: float, *, prefix_s: float = 0.0) -> DecodeRequest:
+    samples = np.zeros(int(seconds * SAMPLE_RATE_HZ), dtype=np.float32)
+    return DecodeRequest(samples=samples, prefix_s=prefix_s)
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "context"), [(0, 800), (1, 900), (200, 1000), (2150, 3000), (3000, 3000)]
+)
+def test_the_encoder_sees_the_speech_and_the_margin(n_frames: int, context: int) -> None:
+    assert Attempt(NEAR_MARGIN_S, DecodingOptions()).context_frames(n_frames) == context
+    assert Attempt(None, DecodingOptions()).context_frames(n_frames) == FULL_CONTEXT_FRAMES
+
+
+def test_short_requests_begin_with_the_cheapest() -> None:
+    assert LADDER.first([request(1), request(SHORT_S)], language_is_told=True) is LADDER.close
+    # The prefix is not decoded again.
+    behind_prefix = request(SHORT_S + 5, prefix_s=6)
+    assert LADDER.first([behind_prefix], language_is_told=True) is LADDER.close
+
+
+def test_the_most_demanding_request_decides_for_its_batch() -> None:
+    long = request(SHORT_S + 0.1)
+    assert LADDER.first([request(1), long], language_is_told=True) is LADDER.near
+    assert LADDER.first([request(1)], language_is_told=False) is LADDER.near
+    named = evolve(request(1), vocabulary=("Kubernetes",))
+    assert LADDER.first([request(1), named], language_is_told=True) is LADDER.full
+
+
+def climb(first: Attempt, doubt: Doubt) -> list[Attempt]:
+    """All attempts, should the doubt remain."""
+    attempts: list[Attempt] = [first]
+    while len(attempts) < 10 and (following := LADDER.after(attempts[-1], doubt)) is not None:
+        attempts.append(following)
+    return attempts
+
+
+def test_a_loop_climbs_to_the_end() -> None:
+    assert climb(LADDER.close, Doubt.LOOP) == [
+        LADDER.close,
+        LADDER.near,
+        LADDER.full,
+        LADDER.sampled,
+    ]
+    assert LADDER.sampled.options.temperature > 0
+
+
+@pytest.mark.parametrize("doubt", [Doubt.UNLIKELY, Doubt.TWICE, Doubt.STOPS_SHORT])
+def test_other_doubts_ask_for_more_context_while_there_is_more(doubt: Doubt) -> None:
+    assert LADDER.after(LADDER.close, doubt) is LADDER.near
+    assert LADDER.after(LADDER.near, doubt) is LADDER.full
+    assert LADDER.after(LADDER.full, doubt) is None
+
+
+def test_an_echo_is_always_asked_again() -> None:
+    assert LADDER.after(LADDER.full, Doubt.ECHO) is LADDER.full
+
+
+def test_a_beam_can_be_set_for_all() -> None:
+    greedy = make_ladder(beam_size=1)
+    rungs = (greedy.close, greedy.near, greedy.full)
+    assert [rung.options.beam_size for rung in rungs] == [1, 1, 1]

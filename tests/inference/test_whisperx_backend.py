@@ -1,0 +1,185 @@
+"""How the backend asks a model again, with a scripted model in the real one's place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from attrs import define, field
+
+from fasttalk_stt.inference import whisperx_backend
+from fasttalk_stt.inference.answers import Language
+from fasttalk_stt.inference.decoding import (
+    FRAMES_PER_S,
+    FULL_CONTEXT_FRAMES,
+    DecodingOptions,
+    Draft,
+    Prompt,
+)
+from fasttalk_stt.inference.engine import SAMPLE_RATE_HZ, DecodedWord, DecodeRequest
+from fasttalk_stt.inference.models import ResolvedModel
+from fasttalk_stt.inference.whisperx_backend import WhisperXBackend
+
+LOOP = "a b c " * 8
+
+
+@define
+class ScriptedModel:
+    """Says `script` in order, one text for each request and attempt; the last for ever.
+
+    A text that begins with "?" is one the decoder did not believe in. Words are spread evenly over
+    what is new in the audio.
+    """
+
+    script: list[str] = field(factory=lambda: ["hello"])
+    contexts: list[int] = field(factory=list)
+    temperatures: list[float] = field(factory=list)
+    seen: list[list[DecodeRequest]] = field(factory=list)
+    languages: frozenset[str] = frozenset({"en"})
+    _requests: list[DecodeRequest] = field(factory=list)
+
+    def told_language(self, request: DecodeRequest) -> Language | None:
+        return None if request.language is None else Language(request.language, 1.0)
+
+    def features(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        self._requests = []
+        return np.zeros((80, len(samples) * FRAMES_PER_S // SAMPLE_RATE_HZ), dtype=np.float32)
+
+    def encode(self, features: Sequence[npt.NDArray[np.float32]], n_context_frames: int) -> None:
+        self.contexts.append(n_context_frames)
+
+    def find_languages(self, told: Sequence[Language | None], encoded: None) -> list[Language]:
+        return [language or Language("de", 0.6) for language in told]
+
+    def prompt(
+        self, request: DecodeRequest, language: Language, *, with_timestamps: bool
+    ) -> Prompt:
+        self._requests.append(request)
+        return Prompt(tokens=(), n_previous=0, prefix=())
+
+    def draft(
+        self,
+        encoded: None,
+        languages: Sequence[Language],
+        prompts: Sequence[Prompt],
+        limits: Sequence[int],
+        options: DecodingOptions,
+    ) -> list[Draft]:
+        self.temperatures.append(options.temperature)
+        self.seen.append(self._requests)
+        texts = [self.script.pop(0) if len(self.script) > 1 else self.script[0] for _ in prompts]
+        return [
+            Draft(
+                tokens=(1,),
+                text=text.strip("?"),
+                average_log_probability=-1.2 if text.startswith("?") else -0.2,
+                no_speech_probability=0.1,
+                hit_limit=False,
+            )
+            for text in texts
+        ]
+
+    def align(
+        self,
+        encoded: None,
+        languages: Sequence[Language],
+        prompts: Sequence[Prompt],
+        drafts: Sequence[Draft],
+        n_frames: Sequence[int],
+    ) -> list[tuple[DecodedWord, ...]]:
+        return [
+            _spread(draft.text, request)
+            for draft, request in zip(drafts, self._requests, strict=True)
+        ]
+
+
+def _spread(text: str, request: DecodeRequest) -> tuple[DecodedWord, ...]:
+    pieces = text.split()
+    step_s = request.new_s / max(len(pieces), 1)
+    first_s = request.prefix_s
+    return tuple(
+        DecodedWord(f" {piece}", first_s + i * step_s, first_s + (i + 1) * step_s, 0.9)
+        for i, piece in enumerate(pieces)
+    )
+
+
+Load = Callable[[list[str]], tuple[WhisperXBackend, ScriptedModel]]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Load:
+    """A backend that is loaded and warm, and the model behind it, which then says the script."""
+
+    def make(script: list[str]) -> tuple[WhisperXBackend, ScriptedModel]:
+        model = ScriptedModel()
+
+        def build(*_arguments: Any, **_options: Any) -> ScriptedModel:
+            return model
+
+        monkeypatch.setattr(whisperx_backend, "WhisperModel", build)
+        backend = WhisperXBackend(ResolvedModel("scripted", Path("none"), source="directory"))
+        backend.load()
+        model.script = list(script)
+        model.contexts.clear()
+        model.temperatures.clear()
+        model.seen.clear()
+        return backend, model
+
+    return make
+
+
+def request(seconds: float = 2.0, **options: Any) -> DecodeRequest:
+    samples = np.zeros(int(seconds * SAMPLE_RATE_HZ), dtype=np.float32)
+    return DecodeRequest(samples=samples, **({"language": "en"} | options))
+
+
+def test_an_answer_without_doubt_costs_one_attempt(load: Load) -> None:
+    backend, model = load(["hello there"])
+    [hypothesis] = backend.decode([request()])
+    assert hypothesis.text == "hello there"
+    assert model.contexts == [600]
+
+
+def test_a_doubtful_answer_is_asked_once_more_alone(load: Load) -> None:
+    backend, model = load(["fine", "?mumble", "mumbling"])
+    clear, mumbled = backend.decode([request(), request(3.0)])
+    assert (clear.text, mumbled.text) == ("fine", "mumbling")
+    assert model.contexts == [700, 1100]
+    assert [len(asked) for asked in model.seen] == [2, 1]
+    assert mumbled.compute_ms > clear.compute_ms
+
+
+def test_what_stays_doubtful_is_not_asked_a_third_time(load: Load) -> None:
+    backend, model = load(["?mumble"])
+    [hypothesis] = backend.decode([request()])
+    assert hypothesis.text == "mumble"
+    assert len(model.contexts) == 2
+
+
+def test_a_loop_is_followed_to_the_end_and_then_cut(load: Load) -> None:
+    backend, model = load([LOOP])
+    [hypothesis] = backend.decode([request()])
+    assert hypothesis.text == "a b c"
+    assert model.contexts == [600, 1000, FULL_CONTEXT_FRAMES, FULL_CONTEXT_FRAMES]
+    assert model.temperatures == [0.0, 0.0, 0.0, 0.4]
+
+
+def test_an_echo_is_asked_without_its_prefix_and_keeps_its_times(load: Load) -> None:
+    backend, model = load(["hold the line", "hold the line"])
+    echo = request(5.0, prefix_text="Please hold the line.", prefix_s=2.0)
+    [hypothesis] = backend.decode([echo])
+    assert hypothesis.text == "hold the line"
+    assert model.seen[1][0].duration_s == 3.0
+    assert model.seen[1][0].prefix_text == ""
+    assert (hypothesis.words[0].start_s, hypothesis.words[-1].end_s) == pytest.approx((2.0, 5.0))
+
+
+def test_a_language_is_detected_once(load: Load) -> None:
+    backend, model = load(["?ja", "ja"])
+    [hypothesis] = backend.decode([request(language=None)])
+    assert (hypothesis.language, hypothesis.language_confidence) == ("de", 0.6)
+    assert model.contexts == [1000, FULL_CONTEXT_FRAMES]
