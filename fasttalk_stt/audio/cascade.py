@@ -8,6 +8,8 @@ when the first frame that counts arrives. Which detectors they are is the caller
 from __future__ import annotations
 
 from collections import deque
+from itertools import groupby
+from operator import itemgetter
 from typing import Protocol
 
 import numpy as np
@@ -69,27 +71,44 @@ class CascadeVad:
         size = self._judge.frame_samples
         used = len(samples) - len(samples) % size
         self._waiting = samples[used:].copy()
-        return [self._frame(samples[at : at + size]) for at in range(0, used, size)]
+        whole = [samples[at : at + size] for at in range(0, used, size)]
+        opened = [self._is_open(frame, self._position + i * size) for i, frame in enumerate(whole)]
+        frames: list[VoiceFrame] = []
+        # What is open on end is judged at once: a frame costs the judge less among others.
+        for is_open, run in groupby(zip(opened, whole, strict=True), key=itemgetter(0)):
+            stretch = [frame for _, frame in run]
+            frames.extend(self._judged(stretch) if is_open else self._slept_through(stretch))
+        return frames
 
-    def _frame(self, samples: npt.NDArray[np.float32]) -> VoiceFrame:
-        """The judgement of the next whole frame."""
-        start, end = self._position, self._position + len(samples)
-        for heard in self._gate.push(samples * GATE_GAIN):
+    def _is_open(self, frame: npt.NDArray[np.float32], start: int) -> bool:
+        """Whether the gate lets the frame at `start` through."""
+        for heard in self._gate.push(frame * GATE_GAIN):
             if heard.probability >= _GATE_OPENS_AT:
                 self._open_to = heard.end + HANGOVER_SAMPLES
-        self._position = end
-        is_open = start < self._open_to
-        if is_open and not self._judge_is_awake:
-            self._wake(start)
-        self._judge_is_awake = is_open
-        self._kept.append(samples.copy())
-        if is_open:
-            [frame] = self._judge.push(samples)
-            return frame
-        return VoiceFrame(start=start, end=end, probability=0.0, level=loudness(samples))
+        return start < self._open_to
 
-    def _wake(self, position: int) -> None:
-        """Let the judge hear the frames before `position` again; what it says of them is past."""
+    def _judged(self, stretch: list[npt.NDArray[np.float32]]) -> list[VoiceFrame]:
+        if not self._judge_is_awake:
+            self._wake()
+        self._advance(stretch)
+        return self._judge.push(np.concatenate(stretch))
+
+    def _slept_through(self, stretch: list[npt.NDArray[np.float32]]) -> list[VoiceFrame]:
+        self._judge_is_awake = False
+        first, size = self._position, self._judge.frame_samples
+        self._advance(stretch)
+        return [
+            VoiceFrame(first + i * size, first + (i + 1) * size, 0.0, loudness(frame))
+            for i, frame in enumerate(stretch)
+        ]
+
+    def _advance(self, stretch: list[npt.NDArray[np.float32]]) -> None:
+        self._position += sum(len(frame) for frame in stretch)
+        self._kept.extend(frame.copy() for frame in stretch)
+
+    def _wake(self) -> None:
+        """Let the judge hear the last frames again; what it says of them is past."""
         kept = np.concatenate((*self._kept, np.empty(0, dtype=np.float32)))
-        self._judge.skip_to(position - len(kept))
+        self._judge.skip_to(self._position - len(kept))
         self._judge.push(kept)
+        self._judge_is_awake = True

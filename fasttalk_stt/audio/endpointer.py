@@ -9,6 +9,7 @@ heard, beyond the last frame that is complete.
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Literal
 
 from attrs import define, field, frozen
@@ -18,7 +19,11 @@ from fasttalk_stt.audio.vad import VoiceFrame, VoiceRule
 
 EVIDENCE_SAMPLES = pipeline_samples(0.032)
 """The length of frame whose log-odds count once."""
+LONGEST_EVIDENCE_SAMPLES = pipeline_samples(1.0)
+"""Evidence that is neither enough nor gone, as on a murmur at the threshold, must not hold audio."""
 _SUREST = 0.999
+_NOTHING = 1e-6
+"""Sums of floats that should cancel leave less than this."""
 
 
 @frozen
@@ -77,20 +82,23 @@ SpeechEvent = SpeechStarted | SpeechPaused | SpeechResumed | SpeechEnded
 
 @define
 class _Evidence:
-    """The CUSUM of `VoiceRule`, and the frames it rests on: those since it was last nothing."""
+    """The CUSUM of `VoiceRule`, and the frames it rests on: those since it was last nothing, of the
+    last second at most. An onset lies no further back."""
 
     total: float = 0.0
-    frames: list[VoiceFrame] = field(factory=list)
+    frames: deque[VoiceFrame] = field(factory=deque)
 
     def add(self, frame: VoiceFrame, bias: float) -> None:
         probability = min(max(frame.probability, 1 - _SUREST), _SUREST)
         log_odds = math.log(probability / (1 - probability))
         share = (frame.end - frame.start) / EVIDENCE_SAMPLES
         self.total = max(self.total + (log_odds - bias) * share, 0.0)
-        if self.total > 0:
-            self.frames.append(frame)
-        else:
-            self.frames.clear()
+        if self.total < _NOTHING:
+            self.clear()
+            return
+        self.frames.append(frame)
+        while frame.end - self.frames[0].start > LONGEST_EVIDENCE_SAMPLES:
+            self.frames.popleft()
 
     def clear(self) -> None:
         self.total = 0.0

@@ -42,7 +42,7 @@ from fasttalk_stt.protocol.errors import (
     CloseCode,
     ProtocolError,
 )
-from fasttalk_stt.protocol.server_messages import Metadata
+from fasttalk_stt.protocol.server_messages import Metadata, ServerMessage
 from fasttalk_stt.protocol.stamps import rfc3339
 from fasttalk_stt.protocol.state import ConnectionState, StateMachine, Transition
 from fasttalk_stt.settings import Settings
@@ -176,23 +176,37 @@ class Connection:
                 self._machine.apply(Transition.DISCONNECT)
 
     async def _perform(self, live: LiveSession, effects: Iterable[Effect]) -> None:
-        """Carry out what a session decided. Cancels take effect before anything is sent."""
+        """Carry out what a session decided.
+
+        Cancels take effect before anything is sent. All messages go into the outbox at once and before
+        anything else is awaited: so messages leave in the order in which things were decided, whichever
+        task decided them and however full the outbox is.
+        """
+        messages: list[ServerMessage] = []
+        work: list[Work] = []
+        is_ready = False
         for effect in effects:
             match effect:
                 case Say(message=message):
-                    await self._outbox.send(Saying(message))
+                    messages.append(message)
                 case Ready():
-                    await self._outbox.send(Settling(live))
+                    is_ready = True
                 case Decode(entry=entry):
-                    await self._send_work.send(Work(live, entry))
+                    work.append(Work(live, entry))
                 case Look(request=request):
-                    await self._send_work.send(Work(live, request))
+                    work.append(Work(live, request))
                 case Hurry(speculation=speculation):
                     self._transcriber.hurry(speculation)
                 case Cancel(entries=entries):
                     self._transcriber.cancel(entries)
-            self._observe()
         self._transcriber.cancel_stale(live)
+        self._progressed()
+        if is_ready:
+            await self._outbox.send(Settling(live, tuple(messages)))
+        elif messages:
+            await self._outbox.send(Saying(tuple(messages)))
+        for item in work:
+            await self._send_work.send(item)
         self._progressed()
 
     def _progressed(self) -> None:
@@ -230,7 +244,7 @@ class Connection:
             SERVER_DRAINING,
             "The server is shutting down. Last results follow; connect to another server.",
         )
-        await self._outbox.send(Saying(error_message(draining)))
+        await self._outbox.send(Saying((error_message(draining),)))
         self._listener.drain()
         live = self._receiver.latest
         if live is not None:
@@ -247,7 +261,7 @@ class Connection:
             SESSION_ALREADY_STARTED,
             f"Session {self._lost_session} was taken over by another connection; this one closes.",
         )
-        await self._outbox.send(Saying(error_message(lost)))
+        await self._outbox.send(Saying((error_message(lost),)))
         await self._outbox.send(Closing(CloseCode.POLICY, "taken over"))
 
     async def _fail(self, group: BaseExceptionGroup[Exception]) -> None:

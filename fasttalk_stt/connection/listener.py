@@ -105,6 +105,11 @@ class Listener:
         live = self._live
         with trio.CancelScope(deadline=self._stall_deadline(live)) as self._wait:
             return await self._incoming.receive()
+        try:
+            # It came while we waited elsewhere: the deadline was about our channel, not the client.
+            return self._incoming.receive_nowait()
+        except trio.WouldBlock:
+            pass
         deadline_passed = trio.current_time() >= self._wait.deadline
         if live is not None and deadline_passed:
             if self._is_held_back():

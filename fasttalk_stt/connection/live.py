@@ -75,16 +75,18 @@ class Opening:
 
 @frozen(eq=False)
 class Saying:
-    """A message, stamped with the session that is open when it is sent."""
+    """Messages that follow each other, stamped with the session that is open when they are sent."""
 
-    message: ServerMessage
+    messages: tuple[ServerMessage, ...]
 
 
 @frozen(eq=False)
 class Settling:
-    """Segments of the session may be ready to be sent."""
+    """Messages of the session that follow each other, behind which segments of it may be ready to be
+    sent."""
 
     live: LiveSession
+    messages: tuple[ServerMessage, ...] = ()
 
 
 @frozen(eq=False)

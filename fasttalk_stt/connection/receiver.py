@@ -176,7 +176,7 @@ class Receiver:
     async def _take_message(self, message: ClientMessage) -> None:
         match message:
             case Ping(id=ping_id):
-                await self._outbox.send(Saying(Pong(ping_id)))
+                await self._outbox.send(Saying((Pong(ping_id),)))
             case StartSession(session_config=raw):
                 await self._start(raw)
             case Interrupt(scope=scope):
@@ -194,8 +194,7 @@ class Receiver:
             case Configure(config=changes):
                 live = self._session(message)
                 self._check_language(change_session_config(SessionConfig(), changes).language)
-                offered = {k: v for k, v in known_fields(changes).items() if k != "eager_results"}
-                await self._incoming.send(Command(live, Configure(offered)))
+                await self._incoming.send(Command(live, Configure(known_fields(changes))))
             case ContextUpdate(language_context=language):
                 live = self._session(message)
                 self._check_language(language)
@@ -280,7 +279,7 @@ class Receiver:
 
     async def _report(self, error: ProtocolError) -> None:
         """Tell the client, and part with one that makes too many mistakes."""
-        await self._outbox.send(Saying(error_message(error)))
+        await self._outbox.send(Saying((error_message(error),)))
         if error.kind.fault is not Fault.CLIENT:
             return
         self._errors += 1
@@ -293,5 +292,5 @@ class Receiver:
             TOO_MANY_ERRORS,
             f"{self._errors} errors in one session; the connection is closed. Correct the client.",
         )
-        await self._outbox.send(Saying(error_message(parting)))
+        await self._outbox.send(Saying((error_message(parting),)))
         await self._outbox.send(Closing(parting.kind.close_code or 1008, parting.kind.code))

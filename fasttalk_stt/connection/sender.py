@@ -6,7 +6,7 @@ been queued, and every stamp is true when it leaves.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import trio
@@ -64,9 +64,10 @@ class Sender:
             case Opening(live=live, message=message):
                 self._open = live
                 await self._send(message)
-            case Saying(message=message):
-                await self._send(message)
-            case Settling(live=live):
+            case Saying(messages=messages):
+                await self._send_all(messages)
+            case Settling(live=live, messages=messages):
+                await self._send_all(messages)
                 return await self._settle(live)
             case Closing(code=code, reason=reason):
                 await self._transport.close(code, reason)
@@ -94,13 +95,21 @@ class Sender:
                 self._ended(live)
 
     async def _send_queued(self, settling: LiveSession) -> bool:
-        for _ in range(self._outbox.statistics().current_buffer_used):
-            item = self._outbox.receive_nowait()
-            # This session is being settled already.
-            settles_the_same = isinstance(item, Settling) and item.live is settling
-            if not settles_the_same and await self._handle(item):
+        while True:
+            try:
+                # Also what waits for room in a full outbox: it was decided before.
+                item = self._outbox.receive_nowait()
+            except trio.WouldBlock:
+                return False
+            if isinstance(item, Settling) and item.live is settling:
+                # This session is being settled already.
+                await self._send_all(item.messages)
+            elif await self._handle(item):
                 return True
-        return False
+
+    async def _send_all(self, messages: Iterable[ServerMessage]) -> None:
+        for message in messages:
+            await self._send(message)
 
     async def _send(self, message: ServerMessage) -> None:
         timestamp = rfc3339(self._wall_clock())

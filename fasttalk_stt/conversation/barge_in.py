@@ -1,8 +1,8 @@
 """Who speaks while the bot thinks or talks: what that holds back, and whether it meant anything.
 
 Two phases. An onset withholds what is stale: work whose audio began before the conversation entered
-its state. The first outcome of the new utterance decides: text discards what was withheld, anything
-else lets it go on. A word that only says "go on" is no text in this sense.
+its state. The first outcome of the new utterance decides: text discards what it withheld, anything
+else lets that go on. A word that only says "go on" is no text in this sense.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ class BargeIn:
         self._queue = queue
         self._backchannels = backchannels
         self._state_entered = 0
-        self._deciding: set[int] = set()
         self._over_the_bot: set[int] = set()
 
     def change_context(self, before: Context, after: Context, position: int) -> None:
@@ -32,10 +31,11 @@ class BargeIn:
 
     def begin(self, utterance: int, context: Context) -> int:
         """Somebody interrupts: withhold what is stale. Returns how many segments that are."""
-        self._deciding.add(utterance)
         if context.bot_is_speaking:
             self._over_the_bot.add(utterance)
-        return self._queue.withhold(lambda entry: entry.segment.speech_start < self._state_entered)
+        return self._queue.withhold(
+            lambda entry: entry.segment.speech_start < self._state_entered, utterance
+        )
 
     def is_backchannel(self, entry: Entry, heard: Heard) -> bool:
         """Whether the whole utterance only said that the bot may go on."""
@@ -43,6 +43,7 @@ class BargeIn:
         return (
             segment.utterance in self._over_the_bot
             and segment.ends_utterance
+            and not self._queue.holds_more_of(entry)
             and self._backchannels.matches(
                 heard.text, heard.language, segment.speech_end - segment.speech_start
             )
@@ -52,22 +53,18 @@ class BargeIn:
         """Take the outcome of an entry; returns what is discarded for it, marked as cancelled.
 
         An utterance that brings no text at first is taken for noise, however it goes on: nothing is
-        withheld for longer than it takes to decode its first segment.
+        withheld for longer than it takes to decode its first segment. An empty answer to a flush
+        says nothing about it.
         """
-        utterance = entry.segment.utterance
-        if utterance not in self._deciding:
+        segment = entry.segment
+        if segment.answers_flush and segment.speech is None:
             return []
-        has_text = isinstance(outcome, Heard) and bool(outcome.text) and not entry.is_backchannel
-        self._deciding.remove(utterance)
-        if has_text:
-            return self._queue.cancel(lambda other: other.withheld)
-        if not self._deciding:
-            self._queue.release()
+        if isinstance(outcome, Heard) and outcome.text and not entry.is_backchannel:
+            return self._queue.cancel(lambda other: segment.utterance in other.withheld_by)
+        self._queue.release(segment.utterance.__eq__)
         return []
 
     def end(self, stale: Callable[[int], bool]) -> None:
         """The utterances for which `stale` holds have their outcome, or were discarded."""
-        self._deciding = {utterance for utterance in self._deciding if not stale(utterance)}
         self._over_the_bot = {u for u in self._over_the_bot if not stale(u)}
-        if not self._deciding:
-            self._queue.release()
+        self._queue.release(stale)

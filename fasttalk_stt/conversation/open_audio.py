@@ -123,13 +123,15 @@ class OpenAudio:
     ) -> Segment:
         """Hand out the audio up to `end` as a segment that is to be decoded, if it is worth it.
 
-        `adopts` says that nobody spoke since the last speculation, which then is the segment's.
+        `adopts` says that the pause goes on in which a speculation was made. Then it is the segment's,
+        which ends where it was made: what follows stays for the next utterance.
         """
         utterance = self._utterance
         speculation = utterance.speculation if adopts else None
         speech = None
         if speculation is not None:
             speech = speculation.speech
+            end = speculation.segment.end
         elif self._is_worth(end, reason):
             speech = self.request(end, tail)
         segment = self.segment(

@@ -50,6 +50,7 @@ class Outcomes:
         if segment.ends_utterance:
             self.barge_in.end(segment.utterance.__eq__)
         self.queue.resolve(entry, outcome, ready_at_s=now_s)
+        _let_go(entry)
         return [*dropped, Ready()]
 
     def drop(self, cancelled: Sequence[Entry], now_s: float) -> list[Effect]:
@@ -61,7 +62,9 @@ class Outcomes:
             effects.extend(map(Say, self.eager.take_back_of(segment.speculation, "interrupted")))
             if segment.answers_flush:
                 effects.append(Say(self.publisher.empty_answer(entry, now_s)))
+            _let_go(entry)
             if segment.ends_utterance:
+                self.barge_in.end(segment.utterance.__eq__)
                 self.onsets.end(segment.utterance)
                 rejection = self.onsets.reject(segment.utterance, "interrupted")
                 effects.extend([] if rejection is None else [Say(rejection)])
@@ -76,3 +79,9 @@ class Outcomes:
         """Give pending samples of [start, end) on the pipeline clock their outcome."""
         to_session = self.timeline.to_session
         self.ledger.settle(to_session(start), min(to_session(end), self.ledger.received), outcome)
+
+
+def _let_go(entry: Entry) -> None:
+    """Break the cycle between an entry and its speculation, which holds a request's audio."""
+    if entry.segment.speculation is not None:
+        entry.segment.speculation.adopted_by = None

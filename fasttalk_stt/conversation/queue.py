@@ -31,20 +31,33 @@ class SegmentQueue:
 
     def take_ready(self) -> Entry | None:
         """Remove and return the head if it has its outcome and is not withheld."""
-        if self._entries and self._entries[0].outcome is not None and not self._entries[0].withheld:
+        if (
+            self._entries
+            and self._entries[0].outcome is not None
+            and not self._entries[0].withheld_by
+        ):
             return self._entries.popleft()
         return None
 
-    def withhold(self, stale: Callable[[Entry], bool]) -> int:
-        """Let the entries for which `stale` holds wait for a decision; returns how many wait now."""
-        for entry in self._entries:
-            entry.withheld = entry.withheld or stale(entry)
-        return sum(entry.withheld for entry in self._entries)
+    def withhold(self, stale: Callable[[Entry], bool], utterance: int) -> int:
+        """Let the entries for which `stale` holds wait for what this utterance says; returns how many
+        there are."""
+        waiting = [entry for entry in self._entries if stale(entry)]
+        for entry in waiting:
+            entry.withheld_by.add(utterance)
+        return len(waiting)
 
-    def release(self) -> None:
-        """Let everything that was withheld go on."""
+    def release(self, over: Callable[[int], bool]) -> None:
+        """Let nothing wait any more for utterances that are `over`."""
         for entry in self._entries:
-            entry.withheld = False
+            entry.withheld_by = {u for u in entry.withheld_by if not over(u)}
+
+    def holds_more_of(self, entry: Entry) -> bool:
+        """Whether other segments of the entry's utterance are still to be sent."""
+        return any(
+            other is not entry and other.segment.utterance == entry.segment.utterance
+            for other in self._entries
+        )
 
     def cancel(self, stale: Callable[[Entry], bool]) -> list[Entry]:
         """Remove the entries for which `stale` holds; returns them, marked as cancelled."""

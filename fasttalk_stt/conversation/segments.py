@@ -160,9 +160,9 @@ class Entry:
     """A segment on its way from closed to sent, with its times on the monotonic clock in seconds.
 
     `end` may move before the segment's own end where the last word is left unsettled. `with_times`
-    and `report_speech_end` are the session's wishes when the segment was closed. A `withheld` entry
-    waits for what somebody who interrupts the bot has to say. `is_backchannel` marks words that only
-    said "go on".
+    and `report_speech_end` are the session's wishes when the segment was closed. An entry waits for
+    what the utterances in `withheld_by`, which interrupt the bot, have to say. `is_backchannel` marks
+    words that only said "go on".
     """
 
     segment: Segment
@@ -176,5 +176,5 @@ class Entry:
     ready_at_s: float = 0.0
     outcome: Heard | Failure | None = None
     cancelled: bool = False
-    withheld: bool = False
+    withheld_by: set[int] = field(factory=set)
     is_backchannel: bool = False

@@ -103,7 +103,7 @@ class PauseHabit:
         self._stops: deque[float] = deque(maxlen=self._REMEMBERED)
 
     def add(self, pause_samples: int) -> None:
-        """The speaker went on after this much silence, inside an utterance or behind one cut off."""
+        """The speaker went on after this much silence inside an utterance."""
         self._pauses.append(pause_samples)
 
     def add_end(self, clues: TurnClues) -> None:

@@ -17,7 +17,7 @@ from fasttalk_stt.inference.loops import (
     compression_ratio,
     find_repetition,
 )
-from fasttalk_stt.inference.word_times import merge_punctuation, regularise_word_times
+from fasttalk_stt.inference.word_times import regularise_word_times
 
 
 @frozen
@@ -32,8 +32,8 @@ class Language:
 class Answer:
     """What one attempt made of a request.
 
-    `words` are the draft's with their raw times in seconds from the request's first sample;
-    `compute_ms` is the attempt's share of the engine's time.
+    `words` are the draft's, punctuation joined, with raw times in seconds from the request's first
+    sample; `compute_ms` is the attempt's share of the engine's time.
     """
 
     draft: Draft
@@ -74,8 +74,8 @@ def best_answer(answers: Sequence[Answer]) -> Answer:
 
 
 def to_hypothesis(request: DecodeRequest, answer: Answer, compute_ms: float) -> Hypothesis:
-    """What the answer says: loops cut, punctuation joined, times regular."""
-    words = merge_punctuation(answer.words)
+    """What the answer says: loops cut, times regular."""
+    words = list(answer.words)
     draft = answer.draft
     if draft.is_looped:
         cut = find_repetition([word.text for word in words])

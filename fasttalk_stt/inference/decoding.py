@@ -38,18 +38,12 @@ nothing was said."""
 class DecodingOptions:
     """How one call to the decoder searches.
 
-    `temperature` 0 searches with a beam of `beam_size` (1: greedy) until `wanted` of its hypotheses
-    have ended (None: as many as the beam is wide) and takes the one with the best mean probability;
-    above 0 it samples `best_of` answers and takes the likeliest. `with_timestamps` lets the decoder
-    write time stamps among the words; it then ends at a long pause, which loses the rest of a long
-    request.
-
-    Each hypothesis waited for costs decoder steps, and a sentence said twice has a better mean than
-    the same sentence said once; but the first to end may end too soon. See `attempts` for figures.
+    `temperature` 0 searches with a beam of `beam_size` (1: greedy); above 0 it samples `best_of`
+    answers and takes the likeliest. `with_timestamps` lets the decoder write time stamps among the
+    words; it then ends at a long pause, which loses the rest of a long request.
     """
 
     beam_size: int = 5
-    wanted: int | None = None
     temperature: float = 0.0
     best_of: int = 5
     with_timestamps: bool = False
@@ -69,9 +63,7 @@ class DecodingOptions:
                 "sampling_topk": 0,
                 "sampling_temperature": self.temperature,
             }
-        wanted = self.beam_size if self.wanted is None else min(self.wanted, self.beam_size)
-        # The library waits for round(beam_size * patience) hypotheses (CTranslate2 4.8).
-        return common | {"beam_size": self.beam_size, "patience": wanted / self.beam_size}
+        return common | {"beam_size": self.beam_size}
 
 
 class Tokenizer(Protocol):

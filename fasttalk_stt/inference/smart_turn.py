@@ -114,9 +114,9 @@ class SmartTurn:
         """
         if self._session is None:
             raise EngineError("Smart Turn is not loaded: call load() first")
-        # As in training: normalised over the padded window, so the padding is part of the mean.
-        features = self._spectrogram(normalised(last_window(samples)), padding=0)
         try:
+            # As in training: normalised over the padded window, so the padding is part of the mean.
+            features = self._spectrogram(normalised(last_window(samples)), padding=0)
             [probabilities] = self._session.run(
                 None, {"input_features": features[np.newaxis].astype(np.float32)}
             )

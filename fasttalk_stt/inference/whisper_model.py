@@ -30,6 +30,7 @@ from fasttalk_stt.inference.word_times import (
     LANGUAGES_WITHOUT_SPACES,
     TokenWord,
     join_pieces,
+    merge_punctuation,
     timed_words,
 )
 
@@ -178,7 +179,10 @@ class WhisperModel:
         drafts: Sequence[Draft],
         n_frames: Sequence[int],
     ) -> list[tuple[DecodedWord, ...]]:
-        """Word times from cross-attention, one call for each language (it starts the sequence)."""
+        """Words, punctuation joined, with raw times from cross-attention.
+
+        One call for each language, which starts the sequence.
+        """
         words: list[tuple[DecodedWord, ...]] = [() for _ in drafts]
         groups: defaultdict[str, list[int]] = defaultdict(list)
         for index, draft in enumerate(drafts):
@@ -193,14 +197,13 @@ class WhisperModel:
                 [n_frames[row] for row in rows],
             )
             for row, result in zip(rows, results, strict=True):
-                words[row] = tuple(
-                    timed_words(
-                        _split(tokenizer, drafts[row].tokens),
-                        result.alignments,
-                        result.text_token_probs,
-                        n_prefix_tokens=len(prompts[row].prefix),
-                    )
+                timed = timed_words(
+                    _split(tokenizer, drafts[row].tokens),
+                    result.alignments,
+                    result.text_token_probs,
+                    n_prefix_tokens=len(prompts[row].prefix),
                 )
+                words[row] = tuple(merge_punctuation(timed))
         return words
 
 

@@ -401,7 +401,8 @@ async def test_a_replay_is_held_back_at_the_bound_and_nothing_is_lost(
             assert live is not None
             most_pending_s = max(most_pending_s, live.session.pending_s)
         ended = await peer.end()
-    assert 29.0 < most_pending_s <= 30.0 + 0.032
+    # It is looked at every 1.8 s.
+    assert 28.0 < most_pending_s <= 30.0 + 0.032
     assert len(peer.of_type("transcription")) == 40
     assert ended["audio"]["received_ms"] == 72_000
     assert peer.errors == []

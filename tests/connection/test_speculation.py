@@ -105,3 +105,35 @@ async def test_a_judge_of_turns_is_asked_and_may_fail(
         await peer.end()
     assert len(heard_s) == 2
     assert all(1.0 <= seconds <= 1.4 for seconds in heard_s)
+
+
+async def test_eager_results_can_be_switched_in_a_session(
+    serving: Serving, autojump_clock: MockClock
+) -> None:
+    async with serving() as server:
+        peer = server.connect()
+        await peer.start()
+        for wanted in (True, False):
+            await peer.send("configure", config={"eager_results": wanted})
+            configured = await peer.wait_for("configured", count=1 if wanted else 2)
+            assert configured["config"]["eager_results"] is wanted
+            await say(peer, 1.0)
+        await peer.end()
+    assert len(peer.of_type("eager_transcription")) == 1
+    assert len(peer.of_type("transcription")) == 2
+
+
+async def test_audio_that_waits_in_our_own_channel_is_no_stall(
+    serving: Serving, autojump_clock: MockClock
+) -> None:
+    """The window fills while an engine hangs; the client goes on in real time all the while."""
+    engine = FakeEngine(cost_s=lambda _: 7.0 if len(engine.batches) == 1 else 0.1)
+    async with serving(engine, transcription_timeout_s=60.0) as server:
+        peer = server.connect()
+        await peer.start(fasttalk_mode=True, buffer_duration=20)
+        await say(peer, 40.0)
+        ended = await peer.end()
+    reasons = [m["data"]["metadata"]["reason"] for m in peer.of_type("transcription")]
+    assert set(reasons[:-1]) <= {"buffer_full"}
+    assert len(peer.of_type("voice_activity_detected")) == 1
+    assert ended["audio"]["discarded_ms"] == 0

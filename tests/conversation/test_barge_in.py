@@ -164,6 +164,49 @@ def test_the_second_of_two_interruptions_decides_if_the_first_was_noise() -> Non
     assert [final.data.text for final in driver.finals] == ["Stop."]
 
 
+def test_whoever_was_interrupted_in_turn_decides_nothing_any_more() -> None:
+    """First while the bot thinks, then while it speaks; a cough behind that."""
+    driver = Driver(fasttalk_mode=True)
+    bot(driver, "processing")
+    driver.hear(UTTERANCE)
+    bot(driver, "responding")
+    driver.hear(UTTERANCE)
+    first, second = driver.wanted
+    driver.resolve(second, says("Stop."))
+    assert driver.cancelled == [first]
+    driver.wanted.clear()
+    driver.hear(UTTERANCE)
+    driver.resolve(driver.wanted[0], NOTHING_HEARD)
+    driver.end()
+    assert [final.data.text for final in driver.finals] == ["Stop."]
+
+
+def test_text_discards_what_it_withheld_and_not_itself() -> None:
+    driver = Driver(fasttalk_mode=True)
+    bot(driver, "processing")
+    driver.hear(UTTERANCE)
+    bot(driver, "responding")
+    driver.hear(UTTERANCE)
+    words, cough = driver.wanted
+    driver.resolve(words, says("Please stop that."))
+    driver.resolve(cough, NOTHING_HEARD)
+    driver.send_ready()
+    assert [final.data.text for final in driver.finals] == ["Please stop that."]
+    assert rejections(driver) == [(2, "noise")]
+
+
+def test_an_empty_answer_to_a_flush_decides_nothing() -> None:
+    driver = interrupted()
+    driver.do(driver.session.flush(driver.now_s))
+    stale, new = driver.wanted
+    driver.resolve(stale)
+    driver.send_ready()
+    assert driver.finals == []
+    driver.resolve(new, says("Stop!"))
+    driver.send_ready()
+    assert [final.data.text for final in driver.finals] == ["Stop!", ""]
+
+
 def test_an_interrupt_of_everything_leaves_nothing_withheld() -> None:
     driver = interrupted()
     driver.do(driver.session.interrupt("all", driver.now_s))

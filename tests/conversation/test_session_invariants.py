@@ -36,6 +36,8 @@ STEPS = st.one_of(
     st.tuples(st.just("interrupt"), st.sampled_from(["pending", "all"])),
     st.tuples(st.just("configure"), st.sampled_from([0.5, 2.0, 20.0])),
     st.tuples(st.just("context"), st.sampled_from(["listening", "processing", "responding"])),
+    st.tuples(st.just("barge_in"), st.sampled_from(["processing", "responding"])),
+    st.tuples(st.just("eager"), st.booleans()),
     st.tuples(st.just("stall"), st.none()),
     st.tuples(st.just("answer"), st.tuples(st.integers(0, 9), st.sampled_from("wnfb"))),
     st.tuples(st.just("speculate"), st.sampled_from("wwnfb")),
@@ -76,6 +78,16 @@ def act(driver: Driver, step: str, value: object) -> None:  # noqa: PLR0912 - on
             driver.wanted = [entry for entry in driver.wanted if not entry.cancelled]
         case "configure", seconds:
             driver.do(session.configure({"buffer_duration": seconds}))
+        case "barge_in", state:
+            driver.hear(
+                np.concatenate([sound(0.4, rate_hz=rate_hz), silence(0.6, rate_hz=rate_hz)])
+            )
+            driver.do(session.update_context(ContextUpdate(conversation_state=state)))
+            driver.hear(
+                np.concatenate([sound(0.4, rate_hz=rate_hz), silence(0.6, rate_hz=rate_hz)])
+            )
+        case "eager", bool(wanted):
+            driver.do(session.configure({"eager_results": wanted}))
         case "context", state:
             driver.do(session.update_context(ContextUpdate(conversation_state=state)))
         case "stall", None:
@@ -236,6 +248,11 @@ def test_promises_hold_under_any_interleaving(
         act(driver, step, value)
     driver.end()
     check(driver, sum(step == "flush" for step, _ in steps))
+    assert driver.session.requests_outstanding == 0
+    assert len(driver.session._queue) == 0
+    assert not driver.session._barge_in._over_the_bot
+    assert not driver.session._onsets._unanswered
+    assert not driver.session._onsets._texts
 
 
 @pytest.mark.parametrize("seconds", [30.0])

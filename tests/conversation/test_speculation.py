@@ -66,7 +66,7 @@ def test_speech_that_resumes_drops_the_answer() -> None:
     driver.resolve(entry)
     driver.send_ready()
     (final,) = driver.finals
-    assert final.data.audio_duration_ms == 1_700 + 300
+    assert final.data.audio_duration_ms == 1_700 + 64
 
 
 def test_a_speculation_that_failed_is_asked_again_as_the_segment() -> None:
