@@ -116,6 +116,10 @@ def read_backchannels(toml_text: str) -> Backchannels:
 
 
 def _checked_phrases(language: str, given: Any) -> frozenset[str]:
+    if primary_language(language) != language:
+        raise BackchannelsError(
+            f"phrases.{language}: name the language alone, as in phrases.{primary_language(language)}"
+        )
     if not isinstance(given, list) or not all(isinstance(phrase, str) for phrase in given):
         raise BackchannelsError(f"phrases.{language} must be a list of strings")
     interrupting = INTERRUPTING_WORDS.get(language, frozenset())

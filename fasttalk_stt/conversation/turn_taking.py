@@ -54,6 +54,12 @@ nothing. Measured: tiny.en is surer than 0.65 behind 97 % of TIMIT's sentences a
 fragments; base leaves out a quarter of TIMIT's full stops."""
 _TURN_DOUBT = ((0.05, 2.5), (0.3, 1.0))
 """As above, for how much a speaker sounds done: below 0.3 at 10 % of TIMIT's ends, 43 % of pauses."""
+_SURE_TURN = 0.7
+_SURE_FACTOR = 0.7
+_LEAST_SURE_SAMPLES = pipeline_samples(0.2)
+"""Who sounds done and whose words do not contradict is not kept waiting, but never cut off sooner than
+200 ms. Measured at the same median delay of 500 ms: 53 % fewer cut-offs than plain silence, without this
+44 %. Words alone are not reason enough: there it gained nothing."""
 _LEAST_PATIENCE = 1.5
 _HABIT_SHARE = 0.9
 _HABIT_MARGIN = 2.0
@@ -162,12 +168,15 @@ def endpoint_silence_samples(
     """How much silence ends the utterance, as far as is known now; at least 100 ms.
 
     `base_samples` is what the session asked for: behind a sentence that is finished beyond doubt the
-    silence is never longer than that (times the response type's factor), elsewhere up to three times.
+    silence is never longer than that (times the response type's factor), and shorter where it sounds so
+    too; elsewhere up to three times as long.
     The factors are rounded guesses that measured well; the figures above are theirs.
     """
     plain = max(int(base_samples * RESPONSE_FACTORS[response_type]), SHORTEST_SILENCE_SAMPLES)
     factor = _words_factor(clues, habit) if mode != "silence" else 1.0
     if mode == "smart" and clues.turn_probability is not None:
+        if factor <= 1.0 and clues.text is not None and clues.turn_probability >= _SURE_TURN:
+            return min(plain, max(int(plain * _SURE_FACTOR), _LEAST_SURE_SAMPLES))
         factor *= _interpolated(clues.turn_probability, _TURN_DOUBT)
     factor = min(factor, _LONGEST_FACTOR)
     patience = int(plain * factor)

@@ -18,6 +18,7 @@ from fasttalk_stt.connection.ears import Ears, JudgeTurn
 from fasttalk_stt.connection.memory import MemoryTransport
 from fasttalk_stt.connection.registry import SessionRegistry
 from fasttalk_stt.conversation.backchannels import Backchannels
+from fasttalk_stt.conversation.turn_taking import EndpointerMode
 from fasttalk_stt.inference.fake import FakeEngine
 from fasttalk_stt.inference.scheduler import Scheduler
 from fasttalk_stt.settings import Settings
@@ -142,9 +143,13 @@ def serving() -> Serving:
 
     @asynccontextmanager
     async def serve(
-        engine: FakeEngine | None = None, *, judge_turn: JudgeTurn | None = None, **changes: object
+        engine: FakeEngine | None = None,
+        *,
+        judge_turn: JudgeTurn | None = None,
+        endpointer: EndpointerMode = "silence",
+        **changes: object,
     ) -> AsyncIterator[Server]:
-        ears = attrs.evolve(EARS, judge_turn=judge_turn)
+        ears = attrs.evolve(EARS, judge_turn=judge_turn, endpointer=endpointer)
         settings = attrs.evolve(Settings(), **changes)
         with trio.fail_after(3600):
             async with trio.open_nursery() as nursery:

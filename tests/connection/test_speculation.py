@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import trio
@@ -94,17 +96,24 @@ async def test_a_judge_of_turns_is_asked_and_may_fail(
     async def judge(samples: np.ndarray) -> float | None:
         heard_s.append(len(samples) / 16_000)
         await trio.sleep(0.05)
-        return None if len(heard_s) == 1 else 0.9
+        return None if len(heard_s) == 1 else 0.0
 
-    async with serving(judge_turn=judge) as server:
+    waits_s = []
+    async with serving(judge_turn=judge, endpointer="smart") as server:
         peer = server.connect()
-        await peer.start()
-        for _ in range(2):
-            await say(peer, 1.0)
-        await peer.wait_for("transcription", count=2)
+        await peer.start(endpoint_silence_ms=400)
+        for count in (1, 2):
+            began = trio.current_time()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(partial(say, peer, 1.0, pause_s=1.5))
+                await peer.wait_for("transcription", count=count)
+                waits_s.append(trio.current_time() - began - 1.0)
         await peer.end()
     assert len(heard_s) == 2
     assert all(1.0 <= seconds <= 1.4 for seconds in heard_s)
+    without_judge_s, sounds_unfinished_s = waits_s
+    assert without_judge_s < 0.45
+    assert sounds_unfinished_s > 0.9
 
 
 async def test_eager_results_can_be_switched_in_a_session(

@@ -203,8 +203,19 @@ class TestSmart:
             for probability in (0.9, 0.3, 0.2, 0.05, 0.0)
         ]
         assert waits == sorted(waits)
-        assert waits[:2] == [BASE, BASE]
+        assert waits[:2] == [int(0.7 * BASE), BASE]
         assert waits[-2:] == [int(2.5 * BASE)] * 2
+
+    def test_whoever_sounds_done_still_needs_words_that_are(self) -> None:
+        for text, shortest in (("That is all.", 0.7), ("That is because", 1.5), (None, 1.0)):
+            waited = silence(TurnClues(text, "en", turn_probability=0.95), "smart")
+            assert waited >= int(shortest * BASE)
+
+    def test_nobody_is_cut_off_sooner_than_asked_for_or_200_ms(self) -> None:
+        done = TurnClues("That is all.", "en", turn_probability=1.0)
+        for base_ms, waited_ms in ((150, 150), (200, 200), (250, 200), (1_000, 700)):
+            waited = endpoint_silence_samples(16 * base_ms, "smart", "casual", done, PauseHabit())
+            assert waited == 16 * waited_ms
 
     def test_sound_counts_before_the_text_is_there(self) -> None:
         assert silence(TurnClues(turn_probability=0.05), "smart") == int(2.5 * BASE)
