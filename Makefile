@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint unit abuse integration format clean
+.PHONY: help demo serve test lint unit abuse integration hear format clean
 
 help:  ## This list
 	@echo "make TARGET (PYTHON=python3.12 to choose the interpreter)"
@@ -47,6 +47,15 @@ abuse: $(INSTALLED)  ## Hostile clients against a real server with a scripted en
 integration: $(INSTALLED)  ## Real engine, real sockets, real speech (minutes)
 	@echo "==> integration tests"
 	@$(PYTEST) -m integration
+
+HEAR_OUT := build/hear
+# What else to tell tools.hear_eval, such as HEAR="--quick" or HEAR="--only ttfs --utterances 300".
+HEAR ?=
+
+hear: $(INSTALLED)  ## How well it hears over the recordings of SPEECH_CORPUS (half an hour; or HEAR=--quick)
+	@$(BIN)/python -m tools.hear_eval --cache $(HEAR_OUT)/cache --json $(HEAR_OUT)/hear.json \
+		--png $(HEAR_OUT)/hear.png $(HEAR)
+	@echo "==> all figures in $(HEAR_OUT)/hear.json, the curves in $(HEAR_OUT)/hear.png"
 
 format: $(INSTALLED)  ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff format .

@@ -118,7 +118,7 @@ def wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
     """Wait for /health/ready, saying how long it takes. Raises DemoError."""
     started = time.monotonic()
     next_line_s = PROGRESS_EVERY_S
-    while not _is_ready(port):
+    while not is_ready(port):
         elapsed_s = time.monotonic() - started
         if server.poll() is not None:
             raise DemoError(f"the server ended with exit code {server.returncode} while starting")
@@ -131,7 +131,8 @@ def wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
     print(f"==> ready after {time.monotonic() - started:.0f} s", flush=True)
 
 
-def _is_ready(port: int) -> bool:
+def is_ready(port: int) -> bool:
+    """Whether the server on that port takes connections."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", "/health/ready")

@@ -1,8 +1,10 @@
 """The whole server with a scripted engine, for tests of everything but recognition.
 
-    python -m tools.serve_fake [--port 8000] [--monitoring-port 9091]
+    python -m tools.serve_fake [--port 8000] [--monitoring-port 9091] [--blocking-s 5]
 
-Loud stretches become words, at no cost. Everything else is what `fasttalk-stt serve` runs.
+Loud stretches become words, at no cost, or after a call that blocks the engine's worker thread for so
+many seconds. Everything else is what `fasttalk-stt serve` runs, but for the voice detector where VAD
+is not set: the WebRTC one takes tones for voice, as tests need.
 """
 
 from __future__ import annotations
@@ -10,21 +12,39 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import time
+from collections.abc import Sequence
 from functools import partial
 
 import attrs
 import trio
 
+from fasttalk_stt.inference.engine import DecodeRequest, Engine, Hypothesis
 from fasttalk_stt.inference.fake import FakeEngine
 from fasttalk_stt.server import serve
 from fasttalk_stt.service.logging import configure_logging
 from fasttalk_stt.settings import Settings
 
 
-async def run(settings: Settings) -> None:
+class BlockingEngine(FakeEngine):
+    """A fake engine that, as a model does, computes in a thread which nothing can interrupt."""
+
+    def __init__(self, blocking_s: float) -> None:
+        super().__init__()
+        self._blocking_s = blocking_s
+        self._limiter = trio.CapacityLimiter(1)
+
+    async def decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
+        await trio.to_thread.run_sync(
+            time.sleep, self._blocking_s, limiter=self._limiter, abandon_on_cancel=True
+        )
+        return await super().decode(requests)
+
+
+async def run(settings: Settings, engine: Engine) -> None:
     """Serve until a signal; the first line on stdout names the ports, as JSON."""
     async with trio.open_nursery() as nursery:
-        ports = await nursery.start(partial(serve, settings, engine=FakeEngine()))
+        ports = await nursery.start(partial(serve, settings, engine=engine))
         print(json.dumps(attrs.asdict(ports)), flush=True)
 
 
@@ -34,15 +54,17 @@ def main() -> None:
     )
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--monitoring-port", type=int, default=9091)
+    parser.add_argument("--blocking-s", type=float, default=0.0)
     args = parser.parse_args()
     settings = attrs.evolve(
-        Settings.from_environment(os.environ),
+        Settings.from_environment({"VAD": "webrtc", **os.environ}),
         websocket_host="127.0.0.1",
         websocket_port=args.port,
         monitoring_port=args.monitoring_port,
     )
     configure_logging(settings.log_format)
-    trio.run(run, settings)
+    engine = BlockingEngine(args.blocking_s) if args.blocking_s else FakeEngine()
+    trio.run(run, settings, engine)
 
 
 if __name__ == "__main__":

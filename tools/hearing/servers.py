@@ -1,0 +1,94 @@
+"""A server process of our own on a loopback port, for what is measured in real time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tools.demo import (
+    HOST,
+    LOG_TAIL_LINES,
+    POLL_S,
+    READY_WITHIN_S,
+    REPOSITORY,
+    STOPPED_WITHIN_S,
+    free_port,
+    is_ready,
+    server_environment,
+)
+
+
+class ServerError(Exception):
+    """The server did not start; the message quotes the end of its log."""
+
+
+@contextmanager
+def real_server(settings: Mapping[str, str], log: Path) -> Iterator[str]:
+    """`fasttalk-stt serve` with these settings; yields its WebSocket URL. Raises ServerError."""
+    port = free_port()
+    command = [sys.executable, "-m", "fasttalk_stt", "serve"]
+    with _running(command, {**server_environment(os.environ, port), **settings}, port, log) as url:
+        yield url
+
+
+@contextmanager
+def blocked_server(blocking_s: float, log: Path) -> Iterator[str]:
+    """`tools.serve_fake` whose engine's thread is blocked for so long in each call."""
+    port, monitoring_port = free_port(), free_port()
+    command = [sys.executable, "-m", "tools.serve_fake", "--port", str(port)]
+    command += ["--monitoring-port", str(monitoring_port), "--blocking-s", str(blocking_s)]
+    with _running(command, dict(os.environ) | {"LOG_FORMAT": "console"}, port, log) as url:
+        yield url
+
+
+@contextmanager
+def _running(
+    command: Sequence[str], environment: Mapping[str, str], port: int, log: Path
+) -> Iterator[str]:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as stream:
+        server = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            _wait_until_ready(server, port, log)
+            yield f"ws://{HOST}:{port}/ws/transcribe"
+        finally:
+            _stop(server)
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline_s = time.monotonic() + READY_WITHIN_S
+    while not is_ready(port):
+        if server.poll() is not None:
+            raise ServerError(f"the server ended with {server.returncode}:\n{_tail(log)}")
+        if time.monotonic() > deadline_s:
+            raise ServerError(f"not ready within {READY_WITHIN_S:.0f} s:\n{_tail(log)}")
+        time.sleep(POLL_S)
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    if server.poll() is None:
+        server.send_signal(signal.SIGTERM)
+    try:
+        server.wait(STOPPED_WITHIN_S)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        server.kill()
+        server.wait()
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(lines[-LOG_TAIL_LINES:])
