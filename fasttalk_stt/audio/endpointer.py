@@ -122,6 +122,11 @@ class Endpointer:
         return self._speech_end
 
     @property
+    def is_open(self) -> bool:
+        """Whether an utterance is open, also in a pause."""
+        return self._speaking
+
+    @property
     def in_pause(self) -> bool:
         """Whether an utterance is open in which nobody speaks for the moment."""
         return self._paused

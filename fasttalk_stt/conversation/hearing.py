@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import attrs
 import numpy as np
 import numpy.typing as npt
 
@@ -36,6 +37,10 @@ CANDIDATE_SPEECH_SAMPLES = pipeline_samples(0.06)
 PAUSE_SAMPLES = pipeline_samples(0.064)
 """Silence after which the endpoint may be near, so that transcription starts: two frames of Silero. In real
 speech 7 such pauses a minute are none, and as many at 80 ms (TIMIT)."""
+LEAK_BELOW_LEVEL = 0.25
+"""15 dB on the scale of `VoiceFrame.level`. While the bot speaks, voice so far below the speaker's usual
+level is taken for the bot's own, out of a loudspeaker. A guess, not measured on real leaks."""
+_LEVEL_MEMORY = 0.7
 VOICED_PROBABILITY = 0.5
 """A frame of an unconfirmed onset counts as voice from here on."""
 
@@ -58,6 +63,7 @@ class Hearing:
         self._max_silence_samples = max_silence_samples
         self._clues = NO_CLUES
         self._habit = PauseHabit()
+        self._usual_level: float | None = None
         self._endpointer = Endpointer(self._settings())
         self._deaf_before = 0
         self.heard_to = 0
@@ -75,7 +81,8 @@ class Hearing:
 
     def push(self, samples: npt.NDArray[np.float32]) -> Iterator[VoiceFrame | SpeechEvent]:
         """Judge float32[n_samples]: each frame that is complete, and then the events it brought."""
-        for frame in self._detector.push(samples):
+        for judged in self._detector.push(samples):
+            frame = self._without_leak(judged)
             self.heard_to = frame.end
             if frame.start >= self._deaf_before:
                 events = self._endpointer.push(frame)
@@ -85,6 +92,13 @@ class Hearing:
     def advance(self, position: int) -> Iterator[SpeechEvent]:
         """Audio was heard up to `position`; what fills no frame yet can still be silence."""
         yield from self._learn(self._endpointer.advance(position))
+
+    def learn_level(self, level: float) -> None:
+        """Words were heard that were spoken at this mean level, 0-1."""
+        if self._context.bot_is_speaking:
+            return
+        usual = level if self._usual_level is None else self._usual_level
+        self._usual_level = _LEVEL_MEMORY * usual + (1 - _LEVEL_MEMORY) * level
 
     def reset(self, deaf_before: int = 0) -> None:
         """Start from silence, and ignore what lies before `deaf_before`."""
@@ -142,6 +156,14 @@ class Hearing:
             if isinstance(event, SpeechResumed | SpeechEnded):
                 self.consider(NO_CLUES)
         return events
+
+    def _without_leak(self, frame: VoiceFrame) -> VoiceFrame:
+        """The frame, or no voice where it would open an utterance on what the bot says."""
+        usual = self._usual_level
+        if usual is None or not self._context.bot_is_speaking or self._endpointer.is_open:
+            return frame
+        is_leak = frame.level < usual - LEAK_BELOW_LEVEL
+        return attrs.evolve(frame, probability=0.0) if is_leak else frame
 
     def _settings(self) -> EndpointerSettings:
         return EndpointerSettings(

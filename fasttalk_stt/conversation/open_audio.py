@@ -188,6 +188,7 @@ class OpenAudio:
             ends_utterance=ends_utterance,
             speech=speech,
             speculation=speculation,
+            level=utterance.level,
             cut_by_drain=cut_by_drain,
         )
 

@@ -183,8 +183,11 @@ class Segmenter:
         self._hearing.reset(deaf_before=self._audio.cursor)
 
     def remember(self, segment: Segment, heard: Heard) -> None:
-        """A segment's words are known: they serve later requests as context."""
+        """A segment's words are known: they serve later requests as context, and it was a speaker who
+        was so loud."""
         self._audio.remember(segment.start, segment.end, heard.words)
+        if heard.words and segment.level is not None:
+            self._hearing.learn_level(segment.level)
 
     def consider(self, speculation: Speculation) -> None:
         """More is known of an open pause: what was said before it, or how that sounded."""

@@ -94,8 +94,9 @@ class Segment:
 
     `speech_start` and `speech_end` bound the voiced speech of its utterance. `ends_utterance` marks
     the utterance's last segment. `speech` is None where nothing is to be decoded; `speculation` is
-    the request that was made for it in the pause before its end, if any. `cut_by_drain` marks a
-    segment whose edge lies in the middle of speech: its last word is left unsettled.
+    the request that was made for it in the pause before its end, if any. `level` 0-1 is the mean
+    loudness of its voice, None without any. `cut_by_drain` marks a segment whose edge lies in the middle
+    of speech: its last word is left unsettled.
     """
 
     utterance: int
@@ -107,6 +108,7 @@ class Segment:
     ends_utterance: bool
     speech: Speech | None
     speculation: Speculation | None = None
+    level: float | None = None
     cut_by_drain: bool = False
 
     @property

@@ -54,6 +54,13 @@ class OpenUtterance:
                 stretches.append((frame.start, frame.end))
         return tuple(stretches)
 
+    @property
+    def level(self) -> float | None:
+        """The mean loudness 0-1 of the voice since the last cut; None where there is none."""
+        if not self.voiced_frames:
+            return None
+        return sum(frame.level for frame in self.voiced_frames) / len(self.voiced_frames)
+
     def forget_before(self, cut: int) -> None:
         """The audio before a cut was handed out."""
         self.voiced_frames = [frame for frame in self.voiced_frames if frame.start >= cut]

@@ -231,6 +231,33 @@ def test_a_flush_among_what_is_discarded_gets_its_answer() -> None:
     assert [f.data.text for f in flushed] == [""]
 
 
+@pytest.mark.parametrize(("amplitude", "n_onsets"), [(0.05, 1), (0.15, 2)])
+def test_what_is_far_below_the_speakers_level_is_the_bots_own_voice(
+    amplitude: float, n_onsets: int
+) -> None:
+    driver = Driver(fasttalk_mode=True)
+    driver.hear(np.concatenate((sound(1.0, amplitude=0.5), silence(0.7))))
+    driver.resolve(driver.wanted[0])
+    bot(driver, "responding")
+    driver.hear(np.concatenate((sound(1.0, amplitude=amplitude), silence(0.7))))
+    assert len(driver.of_type("voice_activity_detected")) == n_onsets
+    bot(driver, "listening")
+    driver.hear(np.concatenate((sound(1.0, amplitude=amplitude), silence(0.7))))
+    assert len(driver.of_type("voice_activity_detected")) == n_onsets + 1
+
+
+def test_a_soft_end_is_heard_once_somebody_spoke_up() -> None:
+    driver = Driver(fasttalk_mode=True)
+    driver.hear(np.concatenate((sound(1.0, amplitude=0.5), silence(0.7))))
+    driver.resolve(driver.wanted[0])
+    bot(driver, "responding")
+    driver.hear(
+        np.concatenate((sound(0.3, amplitude=0.5), sound(0.5, amplitude=0.05), silence(0.7)))
+    )
+    segment = driver.wanted[0].segment
+    assert segment.speech_end - segment.speech_start == 800 * 16
+
+
 def test_a_stricter_ear_while_the_bot_speaks() -> None:
     for state, n_onsets in (("listening", 1), ("responding", 0)):
         driver = Driver(fasttalk_mode=True)

@@ -100,7 +100,7 @@ def a_report() -> dict[str, Any]:
     delay = {"p50": 88.0, "p95": 180.0, "count": 80}
     times = {"p50": 200.0, "p95": 300.0, "p99": 400.0, "count": 3}
     point = {
-        "onset_evidence": 5.0,
+        "bias": 1.6,
         "factor": 1.0,
         "is_default": True,
         "delay_ms": delay,

@@ -34,8 +34,8 @@ from tools.hearing.tapes import Tapes
 STATES = ("listening", "responding")
 BARGE_IN_CLIPS = 27
 """Users who speak over the bot at each level, of all speakers: there are many levels and two states."""
-SWEEP = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-"""Operating points: the default onset evidence times these."""
+SWEEP = (-1.1, -0.6, -0.3, 0.0, 0.3, 0.6, 1.0, 1.6)
+"""Operating points: these are added to the bias of the default rule."""
 SWEEP_FRAME_MS = 100.0
 """Decisions fall on the detector's own frames, so larger messages change nothing but the cost."""
 
@@ -183,8 +183,8 @@ def noise_figures(played: Sequence[Played]) -> dict[str, Any]:
     }
 
 
-def sweep(material: Material, vad: str, factors: Sequence[float] = SWEEP) -> list[dict[str, Any]]:
-    """The same detector at other onset thresholds: delay against false onsets.
+def sweep(material: Material, vad: str, offsets: Sequence[float] = SWEEP) -> list[dict[str, Any]]:
+    """The same detector with other biases: delay against false onsets.
 
     Measured on clean speech, at 5 dB, and on each noise as recorded, once. The detector judges each
     recording once; the points are played from its tape.
@@ -194,17 +194,16 @@ def sweep(material: Material, vad: str, factors: Sequence[float] = SWEEP) -> lis
     impersonal = [source for source in material.noise if group_of(source.entry) != "voices"]
     tapes = Tapes()
     points = []
-    for factor in factors:
-        wrap = tapes.playing(factor)
+    for offset in offsets:
+        wrap = tapes.playing(offset)
         at_clean = speech_figures(_hear(clean_takes(labelled, seed=seed), how, wrap))
         noisy = speech_in_noise(labelled, impersonal, 5.0, seed=seed)
         at_5_db = speech_figures(_hear(noisy, how, wrap))
         false = noise_figures(_hear(noise_takes(impersonal, 0.0, seed=seed), how, wrap))["all"]
         points.append(
             {
-                "onset_evidence": tapes.evidence,
-                "factor": factor,
-                "is_default": factor == 1.0,
+                "bias": tapes.bias,
+                "is_default": offset == 0.0,
                 "delay_ms": at_clean["delay_ms"],
                 "missed": at_clean["missed"],
                 "utterances": at_clean["utterances"],

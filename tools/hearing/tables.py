@@ -57,12 +57,12 @@ def onset_lines(part: Figures) -> Iterator[str]:
             yield _row("    user over it: delay", [_delay(a["under_speech"]) for a in at])
             yield _row("    missed (open before)", [_missed(a["under_speech"]) for a in at])
     for vad, points in part.get("sweep", {}).items():
-        yield f"operating points of {vad}: onset evidence, delay p50 / p95, missed clean, "
+        yield f"operating points of {vad}: bias, delay p50 / p95, missed clean, "
         yield "                           missed at 5 dB, false/h (no voices)"
         for point in points:
             mark = "*" if point["is_default"] else " "
             yield (
-                f" {mark}{point['onset_evidence']!s:>8}  {_delay(point):>13}  "
+                f" {mark}{point['bias']!s:>8}  {_delay(point):>13}  "
                 f"{point['missed']:>3}  {point['missed_5_db']:>3}  "
                 f"{point['false_onsets_per_hour']:8.1f}"
             )

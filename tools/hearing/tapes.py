@@ -19,13 +19,13 @@ class Tapes:
     """What a detector said of each recording, to be played again under another rule."""
 
     _frames: dict[str, list[VoiceFrame]] = field(factory=dict)
-    evidence: float | None = None
+    bias: float | None = None
 
-    def playing(self, factor: float = 1.0) -> WrapDetector:
-        """Detectors that ask for `factor` times the onset evidence."""
+    def playing(self, offset: float = 0.0) -> WrapDetector:
+        """Detectors whose rule has `offset` more bias."""
 
         def wrap(name: str, detector: VoiceDetector) -> VoiceDetector:
-            return _TapedDetector(detector, self, name, factor)
+            return _TapedDetector(detector, self, name, offset)
 
         return wrap
 
@@ -39,10 +39,10 @@ class Tapes:
 class _TapedDetector:
     """A `VoiceDetector`: the first time it asks the real one, later it plays what that said."""
 
-    def __init__(self, detector: VoiceDetector, tapes: Tapes, name: str, factor: float) -> None:
+    def __init__(self, detector: VoiceDetector, tapes: Tapes, name: str, offset: float) -> None:
         self._detector = detector
         self._tapes = tapes
-        self._factor = factor
+        self._offset = offset
         self._tape = tapes.recorded(name)
         self._position = 0
         self._next = 0
@@ -55,9 +55,9 @@ class _TapedDetector:
 
     def rule(self, *, bot_is_speaking: bool) -> VoiceRule:
         rule = self._detector.rule(bot_is_speaking=bot_is_speaking)
-        wanted = rule.onset_evidence * self._factor
-        self._tapes.evidence = round(wanted, 3)
-        return attrs.evolve(rule, onset_evidence=wanted)
+        bias = rule.bias + self._offset
+        self._tapes.bias = round(bias, 3)
+        return attrs.evolve(rule, bias=bias)
 
     def push(self, samples: Audio) -> list[VoiceFrame]:
         if self._tape is None:
