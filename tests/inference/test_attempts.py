@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from fasttalk_stt.inference.attempts import NEAR_MARGIN_S, SHORT_S, Attempt, make_ladder
+from fasttalk_stt.inference.attempts import SHORT_S, Attempt, make_ladder
 from fasttalk_stt.inference.decoding import FULL_CONTEXT_FRAMES, DecodingOptions
 from fasttalk_stt.inference.doubts import Doubt
 from fasttalk_stt.inference.engine import SAMPLE_RATE_HZ, DecodeRequest
@@ -20,11 +20,15 @@ def request(seconds: float, *, prefix_s: float = 0.0) -> DecodeRequest:
 
 
 @pytest.mark.parametrize(
-    ("n_frames", "context"), [(0, 800), (1, 900), (200, 1000), (2150, 3000), (3000, 3000)]
+    ("n_frames", "context"),
+    [(0, 1000), (200, 1000), (600, 1000), (601, 1100), (2550, 3000), (3000, 3000)],
 )
-def test_the_encoder_sees_the_speech_and_the_margin(n_frames: int, context: int) -> None:
-    assert Attempt(NEAR_MARGIN_S, DecodingOptions()).context_frames(n_frames) == context
-    assert Attempt(None, DecodingOptions()).context_frames(n_frames) == FULL_CONTEXT_FRAMES
+def test_the_encoder_sees_the_speech_and_a_margin_but_no_less_than_the_shortest_context(
+    n_frames: int, context: int
+) -> None:
+    attempt = Attempt(margin_s=4.0, shortest_s=10.0, options=DecodingOptions())
+    assert attempt.context_frames(n_frames) == context
+    assert LADDER.full.context_frames(n_frames) == FULL_CONTEXT_FRAMES
 
 
 def test_short_requests_begin_with_the_cheapest() -> None:
@@ -60,9 +64,23 @@ def test_a_loop_climbs_to_the_end() -> None:
     assert LADDER.sampled.options.temperature > 0
 
 
+@pytest.mark.parametrize(
+    ("doubt", "following"),
+    [
+        (Doubt.UNLIKELY, LADDER.near),
+        (Doubt.TWICE, LADDER.near),
+        (Doubt.ECHO, LADDER.near),
+        (Doubt.STOPS_SHORT, LADDER.full),
+    ],
+)
+def test_the_doubt_decides_how_much_more_context_is_asked_for(
+    doubt: Doubt, following: Attempt
+) -> None:
+    assert LADDER.after(LADDER.close, doubt) is following
+
+
 @pytest.mark.parametrize("doubt", [Doubt.UNLIKELY, Doubt.TWICE, Doubt.STOPS_SHORT])
-def test_other_doubts_ask_for_more_context_while_there_is_more(doubt: Doubt) -> None:
-    assert LADDER.after(LADDER.close, doubt) is LADDER.near
+def test_there_is_no_more_than_the_full_context(doubt: Doubt) -> None:
     assert LADDER.after(LADDER.near, doubt) is LADDER.full
     assert LADDER.after(LADDER.full, doubt) is None
 

@@ -98,16 +98,6 @@ def test_options() -> None:
     assert (sampling["beam_size"], sampling["sampling_temperature"]) == (1, 0.4)
 
 
-@pytest.mark.parametrize(
-    ("beam_size", "wanted", "expected"), [(5, None, 5), (5, 2, 2), (3, 2, 2), (1, 2, 1)]
-)
-def test_the_library_waits_for_so_many_hypotheses(
-    beam_size: int, wanted: int | None, expected: int
-) -> None:
-    arguments = DecodingOptions(beam_size=beam_size, wanted=wanted).generate_arguments()
-    assert round(beam_size * arguments["patience"]) == expected
-
-
 @pytest.mark.parametrize("n_frames", [1, 200, FULL_CONTEXT_FRAMES, FULL_CONTEXT_FRAMES + 1])
 def test_features_are_padded_to_the_context(n_frames: int) -> None:
     features = np.ones((80, n_frames), dtype=np.float32)

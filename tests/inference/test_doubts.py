@@ -67,12 +67,11 @@ THREE_SECONDS = DecodeRequest(
         (draft("no way " * 30), 2.9, Doubt.LOOP, Doubt.LOOP),
         (draft("Thank you.", hit_limit=True), 2.9, Doubt.LOOP, Doubt.LOOP),
         (draft("Thank you.", log_probability=-1.2), 2.9, Doubt.UNLIKELY, Doubt.UNLIKELY),
-        (draft("Thank you.", log_probability=-0.8), 2.9, Doubt.UNLIKELY, None),
+        (draft("Thank you.", log_probability=-0.8), 2.9, None, None),
         (draft("", log_probability=-1.2, no_speech=0.9), 0.0, None, None),
         (draft("hold the line"), 2.9, Doubt.ECHO, Doubt.ECHO),
-        (draft("ten of clubs ten of clubs"), 2.9, Doubt.TWICE, None),
+        (draft("Ten of clubs. Ten of clubs."), 2.9, Doubt.TWICE, None),
         (draft("Thank you."), 1.5, Doubt.STOPS_SHORT, Doubt.STOPS_SHORT),
-        (draft("8, 1, 0, 3,"), 2.9, Doubt.STOPS_SHORT, None),
     ],
 )
 def test_the_gravest_doubt_is_found(
