@@ -41,7 +41,8 @@ NO_CORPUS = """no corpus: set SPEECH_CORPUS, or give --corpus DIRECTORY.
 It is a directory of recordings with a manifest.jsonl: one JSON object a line with id, file (relative
 to the directory), seconds, kind (speech, noise, music or silence), lang, text (what is said), label
 (what is heard in a file without speech), words (word, start_ms, end_ms) and word_times (beginning
-with "hand-verified" where somebody checked these times: onset delays are measured on those)."""
+with "hand-verified" where somebody checked these times: onset delays are measured on those). Words
+are measured on lang "en" with a text; docs/hearing.md tells what each part needs."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -125,7 +125,7 @@ class PartialTranscription:
 class VoiceActivityData:
     """An onset.
 
-    `confidence` 0-1 is the share of voiced frames since the onset, `duration_ms` the speech heard so
+    `confidence` 0-1 is the mean probability of voice since the onset, `duration_ms` the speech heard so
     far, `energy_level` 0-1 its loudness (-60 dBFS or less is 0, full scale 1). `barge_in` is true
     where the conversation was processing or responding and barge-in is enabled;
     `withheld_segments` counts the older segments held back until it is known whether the onset was

@@ -50,7 +50,8 @@ class Conversation:
 
     async def say(self, samples: npt.NDArray[np.float32], *, pause_s: float = 1.2) -> None:
         """Speak in real time, and be quiet for a while, in a room that is never digital silence."""
-        spoken = np.concatenate((samples, np.zeros(int(pause_s * RATE_HZ), dtype=np.float32)))
+        before, behind = (np.zeros(int(s * RATE_HZ), dtype=np.float32) for s in (0.4, pause_s))
+        spoken = np.concatenate((before, samples, behind))
         spoken = spoken + ROOM.normal(0, 1e-4, len(spoken)).astype(np.float32)
         began_s = trio.current_time()
         for start in range(0, len(spoken), FRAME_SAMPLES):

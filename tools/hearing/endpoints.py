@@ -108,7 +108,8 @@ class Operation:
 
 
 def is_passage(entry: CorpusEntry) -> bool:
-    wanted = any(fnmatchcase(entry.id, pattern) for pattern in CLIPS)
+    named = any(fnmatchcase(entry.id, pattern) for pattern in CLIPS)
+    wanted = named or bool(entry.fields.get("passage"))
     return wanted and entry.kind == "speech" and entry.lang == "en" and entry.is_single_clip
 
 

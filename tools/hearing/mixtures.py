@@ -170,6 +170,10 @@ def speech_in_noise(
 ) -> Iterator[Take]:
     """Each clip in one noise at an SNR, kinds of noise taking turns; the noise begins before it."""
     kinds = _by_kind(source for source in noise if is_noise_to_mix(source))
+    if not kinds:
+        raise ValueError(
+            "no noise to mix with speech: the corpus needs one of 4 s or more, no voices"
+        )
     for number, source in enumerate(speech):
         rng = rng_for(seed, "snr", source.id, f"{snr_db:g}")
         kind = list(kinds)[number % len(kinds)]

@@ -71,6 +71,10 @@ class Sample:
 def utterances(sources: Sequence[Source], n_wanted: int) -> list[Utterance]:
     """So many English clips of up to 8 s, in an order that mixes speakers."""
     short = [s for s in sources if s.entry.seconds <= LONGEST_S and s.entry.text]
+    if not short:
+        raise ValueError(
+            f"no utterance to speak: the corpus needs English clips up to {LONGEST_S:g} s"
+        )
     chosen = [_utterance(source) for source in _spread(short)]
     labelled = [s for s in _spread(short) if has_checked_words(s.entry)]
     for gain_db in REPEAT_GAINS_DB:
