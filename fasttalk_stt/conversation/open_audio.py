@@ -163,7 +163,12 @@ class OpenAudio:
     def request(self, end: int, tail: npt.NDArray[np.float32] | None = None) -> Speech:
         """A request for the open audio up to `end`; `tail` follows what was heard."""
         voiced = self._utterance.voiced if self._config.enable_vad else None
-        return self._requests.speech(self.cursor, end, voiced=voiced, tail=tail)
+        # An utterance is decoded for itself: what was said before it would double the time to its text.
+        # Without a detector each commit is an utterance, and goes on from the one before.
+        context_from = self._utterance.audio_start if self._config.enable_vad else 0
+        return self._requests.speech(
+            self.cursor, end, context_from=context_from, voiced=voiced, tail=tail
+        )
 
     def segment(
         self,

@@ -63,14 +63,18 @@ class RequestMaker:
         start: int,
         end: int,
         *,
+        context_from: int,
         voiced: tuple[tuple[int, int], ...] | None,
         tail: npt.NDArray[np.float32] | None = None,
     ) -> Speech:
-        """The audio of a request for [start, end): as much context as fits, then that audio.
+        """The audio of a request for [start, end): as much context as fits from `context_from` on, then
+        that audio.
 
         `tail` follows the buffer's end, where `end` lies beyond it.
         """
-        earliest = max(end - WINDOW_SAMPLES, start - CONTEXT_SAMPLES, self._buffer.start)
+        earliest = max(
+            end - WINDOW_SAMPLES, start - CONTEXT_SAMPLES, self._buffer.start, context_from
+        )
         context = self._recent.before(start, earliest=earliest)
         first = min(context[0].start, start) if context else start
         samples = self._buffer.read(first, end)

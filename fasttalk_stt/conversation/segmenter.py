@@ -47,8 +47,9 @@ PRE_ROLL_SAMPLES = pipeline_samples(0.3)
 """Audio kept before an onset, so that a soft first phoneme is not cut (at least 200 ms promised)."""
 POST_ROLL_SAMPLES = pipeline_samples(0.3)
 """Audio kept behind the last voiced frame: soft final consonants are not voiced."""
-DRAFT_GROWTH_SAMPLES = pipeline_samples(0.8)
-"""New audio that makes another look at the open utterance worthwhile."""
+DRAFT_GROWTH_SAMPLES = pipeline_samples(1.0)
+"""New audio that makes another look at the open utterance worthwhile. A look keeps a processor busy for
+0.1-0.2 s, and the end of the utterance may come meanwhile."""
 LONGEST_OPEN_SAMPLES = pipeline_samples(26.0)
 """Open audio is cut here whatever the drafts say; a frame of 1 s more still fits the window."""
 HOLD_SAMPLES = pipeline_samples(24.0)
@@ -338,8 +339,8 @@ class Segmenter:
         grown = heard_to - utterance.draft_edge >= DRAFT_GROWTH_SAMPLES
         wanted = grown and (full or self._config.interim_results)
         # Near an endpoint a draft would only delay the segment that is about to be closed.
-        in_pause = self._config.enable_vad and self._hearing.in_pause
-        if utterance.draft_outstanding or in_pause or not wanted:
+        falls_silent = self._config.enable_vad and self._hearing.speech_end < heard_to
+        if utterance.draft_outstanding or falls_silent or not wanted:
             return []
         utterance.draft_outstanding = True
         utterance.draft_edge = heard_to

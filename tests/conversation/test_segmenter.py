@@ -76,23 +76,30 @@ def test_committed_words_go_on_as_context() -> None:
     assert len(segment.speech.samples) == (4_100 + 64) * MS
 
 
-def test_the_utterance_before_is_context_once_its_words_are_known() -> None:
+def test_an_utterance_is_decoded_for_itself() -> None:
     driver = Driver()
     utterance = np.concatenate((sound(1.0), silence(0.8)))
     driver.hear(utterance)
+    driver.resolve(driver.wanted[0])
     driver.hear(utterance)
-    first, second = driver.wanted
+    (second,) = driver.wanted
     assert second.segment.speech is not None
-    assert second.segment.speech.context_text == ""  # the first one's words were not known yet
-    driver.resolve(first)
-    driver.resolve(second)
-    driver.hear(utterance)
-    (third,) = driver.wanted
-    assert third.segment.speech is not None
+    assert second.segment.speech.context_text == ""
+    assert second.segment.speech.context_samples == 0
+
+
+def test_without_a_detector_what_was_said_before_is_context() -> None:
+    driver = Driver(enable_vad=False)
+    for _ in range(5):
+        driver.hear(sound(1.0))
+        while driver.drafts:
+            driver.look()
     driver.send_ready()
-    heard = " ".join(final.data.text for final in driver.finals)
-    assert third.segment.speech.context_text == heard
-    assert third.segment.speech.start + third.segment.speech.context_samples == third.segment.start
+    driver.hear(sound(1.0))
+    driver.do(driver.session.flush(driver.now_s))
+    (entry,) = driver.wanted
+    assert entry.segment.speech is not None
+    assert entry.segment.speech.context_text.split()[-1] == driver.finals[-1].data.text.split()[-1]
 
 
 def test_audio_whose_words_are_not_known_leaves_no_context_behind_it() -> None:
