@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.audio.vad import VoiceFrame
 from fasttalk_stt.conversation.context import Context
 from fasttalk_stt.conversation.requests import RequestMaker
@@ -17,6 +18,10 @@ from fasttalk_stt.conversation.segments import HeardWord, Segment, Speculation, 
 from fasttalk_stt.conversation.utterance import OpenUtterance
 from fasttalk_stt.protocol.config import SessionConfig
 from fasttalk_stt.protocol.server_messages import SegmentReason
+
+GOING_ON_SAMPLES = pipeline_samples(1.0)
+"""Whoever speaks again within this goes on with what was said, which then is context. Behind a longer
+silence it is not: it would double the time to the text of an utterance, and helps little."""
 
 
 class OpenAudio:
@@ -34,6 +39,8 @@ class OpenAudio:
         self.utterances = 0
         self.cursor = 0
         self.generation = 0
+        self._context_from = 0
+        self._speech_end = 0
 
     @property
     def heard_to(self) -> int:
@@ -64,6 +71,8 @@ class OpenAudio:
         draft_words: tuple[HeardWord, ...] = (),
     ) -> None:
         """Open an utterance at the cursor."""
+        if self._config.enable_vad and speech_start - self._speech_end > GOING_ON_SAMPLES:
+            self._context_from = self.cursor
         self.utterances += 1
         self.utterance = OpenUtterance(
             number=self.utterances,
@@ -145,6 +154,7 @@ class OpenAudio:
             cut_by_drain=cut_by_drain and speculation is None,
         )
         self.advance(end)
+        self._speech_end = speech_end
         utterance.draft_outstanding = False
         utterance.draft_words = ()
         utterance.speculation = None
@@ -163,11 +173,8 @@ class OpenAudio:
     def request(self, end: int, tail: npt.NDArray[np.float32] | None = None) -> Speech:
         """A request for the open audio up to `end`; `tail` follows what was heard."""
         voiced = self._utterance.voiced if self._config.enable_vad else None
-        # An utterance is decoded for itself: what was said before it would double the time to its text.
-        # Without a detector each commit is an utterance, and goes on from the one before.
-        context_from = self._utterance.audio_start if self._config.enable_vad else 0
         return self._requests.speech(
-            self.cursor, end, context_from=context_from, voiced=voiced, tail=tail
+            self.cursor, end, context_from=self._context_from, voiced=voiced, tail=tail
         )
 
     def segment(

@@ -76,16 +76,18 @@ def test_committed_words_go_on_as_context() -> None:
     assert len(segment.speech.samples) == (4_100 + 64) * MS
 
 
-def test_an_utterance_is_decoded_for_itself() -> None:
+@pytest.mark.parametrize(("pause_s", "goes_on"), [(0.8, True), (1.5, False)])
+def test_what_was_said_just_before_is_context(pause_s: float, goes_on: bool) -> None:
     driver = Driver()
-    utterance = np.concatenate((sound(1.0), silence(0.8)))
+    utterance = np.concatenate((sound(1.0), silence(pause_s)))
     driver.hear(utterance)
     driver.resolve(driver.wanted[0])
+    driver.send_ready()
     driver.hear(utterance)
     (second,) = driver.wanted
     assert second.segment.speech is not None
-    assert second.segment.speech.context_text == ""
-    assert second.segment.speech.context_samples == 0
+    assert second.segment.speech.context_text == (driver.finals[0].data.text if goes_on else "")
+    assert (second.segment.speech.context_samples > 0) is goes_on
 
 
 def test_without_a_detector_what_was_said_before_is_context() -> None:
