@@ -8,22 +8,13 @@ heard, beyond the last frame that is complete.
 
 from __future__ import annotations
 
-import math
-from collections import deque
+from collections.abc import Sequence
 from typing import Literal
 
-from attrs import define, field, frozen
+from attrs import frozen
 
-from fasttalk_stt.audio.timeline import pipeline_samples
+from fasttalk_stt.audio.evidence import Evidence, FaintVoice
 from fasttalk_stt.audio.vad import VoiceFrame, VoiceRule
-
-EVIDENCE_SAMPLES = pipeline_samples(0.032)
-"""The length of frame whose log-odds count once."""
-LONGEST_EVIDENCE_SAMPLES = pipeline_samples(1.0)
-"""Evidence that is neither enough nor gone, as on a murmur at the threshold, must not hold audio."""
-_SUREST = 0.999
-_NOTHING = 1e-6
-"""Sums of floats that should cancel leave less than this."""
 
 
 @frozen
@@ -42,14 +33,19 @@ class EndpointerSettings:
 @frozen
 class SpeechStarted:
     """`onset` is the start of the first frame that spoke for speech, `detected_at` the end of the
-    deciding one, `frames` those between. `confidence` 0-1 is their mean probability of voice, `level`
-    0-1 their mean loudness."""
+    deciding one. `confidence` 0-1 is the mean probability of voice between them, `level` 0-1 the mean
+    loudness. `frames` are those that may be voice, from the `earliest` on, which lies at or before
+    the onset: words may have begun there."""
 
     onset: int
     detected_at: int
     confidence: float
     level: float
-    frames: tuple[VoiceFrame, ...] = ()
+    frames: tuple[VoiceFrame, ...]
+
+    @property
+    def earliest(self) -> int:
+        return min(self.frames[0].start, self.onset)
 
 
 @frozen
@@ -80,37 +76,14 @@ class SpeechEnded:
 SpeechEvent = SpeechStarted | SpeechPaused | SpeechResumed | SpeechEnded
 
 
-@define
-class _Evidence:
-    """The CUSUM of `VoiceRule`, and the frames it rests on: those since it was last nothing, of the
-    last second at most. An onset lies no further back."""
-
-    total: float = 0.0
-    frames: deque[VoiceFrame] = field(factory=deque)
-
-    def add(self, frame: VoiceFrame, bias: float) -> None:
-        probability = min(max(frame.probability, 1 - _SUREST), _SUREST)
-        log_odds = math.log(probability / (1 - probability))
-        share = (frame.end - frame.start) / EVIDENCE_SAMPLES
-        self.total = max(self.total + (log_odds - bias) * share, 0.0)
-        if self.total < _NOTHING:
-            self.clear()
-            return
-        self.frames.append(frame)
-        while frame.end - self.frames[0].start > LONGEST_EVIDENCE_SAMPLES:
-            self.frames.popleft()
-
-    def clear(self) -> None:
-        self.total = 0.0
-        self.frames.clear()
-
-
 class Endpointer:
     """The state machine of one session. Settings may change at any time, also during a pause."""
 
     def __init__(self, settings: EndpointerSettings) -> None:
         self.settings = settings
-        self._evidence = _Evidence()
+        self._evidence = Evidence()
+        self._sustained = Evidence()
+        self._faint = FaintVoice()
         self._speaking = False
         self._paused = False
         self._speech_end = 0
@@ -136,10 +109,16 @@ class Endpointer:
         """The frames that speak for speech, but not yet enough: of an onset, or of one that resumes."""
         return list(self._evidence.frames)
 
+    @property
+    def faint_frames(self) -> list[VoiceFrame]:
+        """The latest frames that may be voice: what an onset now would reach back to."""
+        return list(self._faint.frames)
+
     def push(self, frame: VoiceFrame) -> list[SpeechEvent]:
         """Take the next frame, in order and without a gap."""
         # What the silence before this frame's end has decided is not undone by the frame.
         events = self.advance(frame.end - 1)
+        self._faint.add(frame, self.settings.rule.faint_probability)
         events += self._while_speaking(frame) if self._speaking else self._while_silent(frame)
         return events + self.advance(frame.end)
 
@@ -154,35 +133,40 @@ class Endpointer:
     def open(self) -> SpeechStarted:
         """Begin an utterance by decree, as a flush does with speech not yet confirmed.
 
-        `candidate_frames` must not be empty.
+        `faint_frames` must not be empty.
         """
-        return self._start()
+        return self._start(self._evidence.frames or self._faint.frames)
 
     def reset(self) -> None:
         """Forget the open utterance or candidate; the next frame starts from silence."""
         self._speaking = self._paused = False
         self._evidence.clear()
+        self._sustained.clear()
+        self._faint.frames.clear()
 
     def _while_silent(self, frame: VoiceFrame) -> list[SpeechEvent]:
         rule = self.settings.rule
         self._evidence.add(frame, rule.bias)
-        if self._evidence.total < rule.onset_evidence:
-            return []
-        return [self._start()]
+        if self._evidence.total >= rule.onset_evidence:
+            return [self._start(self._evidence.frames)]
+        self._sustained.add(frame, rule.sustained_bias)
+        if self._sustained.total >= rule.sustained_evidence:
+            return [self._start(self._sustained.frames)]
+        return []
 
-    def _start(self) -> SpeechStarted:
-        frames = self._evidence.frames
+    def _start(self, deciding: Sequence[VoiceFrame]) -> SpeechStarted:
         started = SpeechStarted(
-            onset=frames[0].start,
-            detected_at=frames[-1].end,
-            confidence=sum(frame.probability for frame in frames) / len(frames),
-            level=sum(frame.level for frame in frames) / len(frames),
-            frames=tuple(frames),
+            onset=deciding[0].start,
+            detected_at=deciding[-1].end,
+            confidence=sum(frame.probability for frame in deciding) / len(deciding),
+            level=sum(frame.level for frame in deciding) / len(deciding),
+            frames=tuple(self._faint.frames or deciding),
         )
         self._speaking = True
         self._paused = False
-        self._speech_end = frames[-1].end
+        self._speech_end = deciding[-1].end
         self._evidence.clear()
+        self._sustained.clear()
         return started
 
     def _while_speaking(self, frame: VoiceFrame) -> list[SpeechEvent]:

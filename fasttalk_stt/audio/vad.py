@@ -35,9 +35,11 @@ class VoiceRule:
 
     Each frame adds its log-odds (of a probability clipped to 0.001-0.999) less `bias`, in proportion
     to its length (per 32 ms); the sum never falls below 0 (Page's CUSUM test, Biometrika 1954).
-    At `onset_evidence` an utterance opens. Inside one, after a pause, evidence is counted less
+    At `onset_evidence` an utterance opens. A second sum, less `sustained_bias`, opens it at
+    `sustained_evidence`: for voice of which the detector is never quite sure, but for long. Inside one, after a pause, evidence is counted less
     `resume_bias`, and speech goes on at `resume_evidence`: who has spoken already is believed sooner.
-    A frame of at least `keep_probability` inside an utterance is voiced.
+    A frame of at least `keep_probability` inside an utterance is voiced, one of at least
+    `faint_probability` may be.
     """
 
     bias: float
@@ -45,6 +47,9 @@ class VoiceRule:
     resume_evidence: float
     keep_probability: float
     resume_bias: float = 0.0
+    sustained_bias: float = 0.0
+    sustained_evidence: float = math.inf
+    faint_probability: float = 0.5
 
 
 class VoiceDetector(Protocol):

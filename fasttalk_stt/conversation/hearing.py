@@ -111,21 +111,22 @@ class Hearing:
         return self._endpointer.open()
 
     @property
-    def candidate_frames(self) -> list[VoiceFrame]:
-        """What speaks for speech, but not yet enough: of an onset, or of one that resumes."""
-        return self._endpointer.candidate_frames
-
-    @property
     def has_candidate(self) -> bool:
         """Whether an onset is under way that is not confirmed, but more than a click."""
-        voiced = [f for f in self.candidate_frames if f.probability >= VOICED_PROBABILITY]
+        faint = self._endpointer.faint_frames
+        voiced = [frame for frame in faint if frame.probability >= VOICED_PROBABILITY]
         return sum(frame.end - frame.start for frame in voiced) >= CANDIDATE_SPEECH_SAMPLES
 
     @property
     def silent_to(self) -> int:
-        """Up to where nothing was voiced, while no utterance is open."""
-        frames = self.candidate_frames
-        return frames[0].start if frames else self.heard_to
+        """Up to where nothing can be voice any more, while no utterance is open."""
+        endpointer = self._endpointer
+        starts = (
+            frames[0].start
+            for frames in (endpointer.candidate_frames, endpointer.faint_frames)
+            if frames
+        )
+        return min(starts, default=self.heard_to)
 
     @property
     def speech_end(self) -> int:
@@ -140,11 +141,15 @@ class Hearing:
     @property
     def is_quiet(self) -> bool:
         """Whether in that pause nothing speaks for speech again."""
-        return self.in_pause and not self.candidate_frames
+        return self.in_pause and not self._endpointer.candidate_frames
 
     def is_voiced(self, frame: VoiceFrame) -> bool:
         """Whether a frame inside an utterance counts as voice."""
         return frame.probability >= self._endpointer.settings.rule.keep_probability
+
+    def may_be_voiced(self, frame: VoiceFrame) -> bool:
+        """Whether words may have been said in a frame inside an utterance."""
+        return frame.probability >= self._endpointer.settings.rule.faint_probability
 
     def _learn(self, events: list[SpeechEvent]) -> list[SpeechEvent]:
         """What was known of a pause is void when it is over; how long it was tells of the speaker."""

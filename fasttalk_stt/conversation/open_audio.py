@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fasttalk_stt.audio.timeline import pipeline_samples
-from fasttalk_stt.audio.vad import VoiceFrame
 from fasttalk_stt.conversation.context import Context
 from fasttalk_stt.conversation.requests import RequestMaker
 from fasttalk_stt.conversation.segmenter_events import Silence
@@ -63,13 +62,7 @@ class OpenAudio:
         """Let go of audio that is too old to be of use."""
         self._requests.forget_before(self.cursor)
 
-    def begin(
-        self,
-        speech_start: int,
-        voiced_frames: list[VoiceFrame],
-        *,
-        draft_words: tuple[HeardWord, ...] = (),
-    ) -> None:
+    def begin(self, speech_start: int, *, draft_words: tuple[HeardWord, ...] = ()) -> OpenUtterance:
         """Open an utterance at the cursor."""
         if self._config.enable_vad and speech_start - self._speech_end > GOING_ON_SAMPLES:
             self._context_from = self.cursor
@@ -79,9 +72,9 @@ class OpenAudio:
             audio_start=self.cursor,
             speech_start=speech_start,
             draft_edge=self.cursor,
-            voiced_frames=voiced_frames,
             draft_words=draft_words,
         )
+        return self.utterance
 
     def silence_to(self, position: int) -> list[Silence]:
         """Hand out everything before `position` as silence."""

@@ -7,7 +7,7 @@ messages, time or other segments' fate; see `session`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import attrs
 import numpy as np
@@ -23,7 +23,11 @@ from fasttalk_stt.audio.endpointer import (
 )
 from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.audio.vad import VoiceDetector, VoiceFrame
-from fasttalk_stt.conversation.commit import FORCED_AFTER_SAMPLES, choose_cut
+from fasttalk_stt.conversation.commit import (
+    COMMIT_EXTRA_SAMPLES,
+    FORCED_AFTER_SAMPLES,
+    choose_cut,
+)
 from fasttalk_stt.conversation.context import Context
 from fasttalk_stt.conversation.hearing import Hearing
 from fasttalk_stt.conversation.open_audio import OpenAudio
@@ -40,6 +44,7 @@ from fasttalk_stt.conversation.segments import (
     Speculation,
 )
 from fasttalk_stt.conversation.turn_taking import EndpointerMode, TurnClues
+from fasttalk_stt.conversation.utterance import OpenUtterance
 from fasttalk_stt.protocol.config import SessionConfig
 from fasttalk_stt.protocol.server_messages import SegmentReason
 
@@ -135,7 +140,7 @@ class Segmenter:
         else:
             hearing.heard_to = audio.heard_to
             if audio.utterance is None and audio.heard_to > audio.cursor:
-                audio.begin(audio.cursor, [])
+                audio.begin(audio.cursor)
         events.extend(self._release_silence())
         events.extend(self._look_again())
         audio.forget()
@@ -219,7 +224,8 @@ class Segmenter:
             return None
         utterance.draft_outstanding = False
         waited = draft.edge - audio.cursor
-        if heard is None or waited < pipeline_samples(self._config.buffer_duration):
+        enough = pipeline_samples(self._config.buffer_duration) + COMMIT_EXTRA_SAMPLES
+        if heard is None or waited < enough:
             return None
         cut = choose_cut(
             heard.words,
@@ -245,7 +251,7 @@ class Segmenter:
         audio.remember(segment.start, segment.end, words)
         if ends_utterance:
             audio.cursor = end
-            audio.begin(end, [], draft_words=utterance.draft_words)
+            audio.begin(end, draft_words=utterance.draft_words)
         audio.advance(end)
         return Committed(segment=segment, heard=attrs.evolve(heard, words=words))
 
@@ -261,8 +267,7 @@ class Segmenter:
             return []
         match heard:
             case VoiceFrame():
-                if self._hearing.is_voiced(heard):
-                    audio.utterance.voiced_frames.append(heard)
+                self._note_voice(audio.utterance, [heard])
             case SpeechPaused(speech_end=speech_end, at=at):
                 speculation = audio.speculate(at, speech_end)
                 return [] if speculation is None else [speculation]
@@ -287,11 +292,17 @@ class Segmenter:
 
     def _begin_onset(self, started: SpeechStarted) -> list[SegmenterEvent]:
         audio = self._audio
-        voiced_frames = [frame for frame in started.frames if self._hearing.is_voiced(frame)]
-        onset = max(started.onset, audio.cursor)
-        silence = audio.silence_to(max(onset - PRE_ROLL_SAMPLES, audio.cursor))
-        audio.begin(onset, voiced_frames)
+        silence = audio.silence_to(max(started.earliest - PRE_ROLL_SAMPLES, audio.cursor))
+        utterance = audio.begin(max(started.onset, audio.cursor))
+        self._note_voice(utterance, started.frames)
         return [*silence, Onset(audio.utterances, started)]
+
+    def _note_voice(self, utterance: OpenUtterance, frames: Iterable[VoiceFrame]) -> None:
+        for frame in frames:
+            if self._hearing.may_be_voiced(frame):
+                utterance.faint_frames.append(frame)
+            if self._hearing.is_voiced(frame):
+                utterance.voiced_frames.append(frame)
 
     def _close(
         self,

@@ -24,7 +24,7 @@ asked about it, the decoder would say its sentence again."""
 class OpenUtterance:
     """`audio_start` is where its first segment begins, `speech_start` its first voiced frame.
 
-    `voiced_frames` are those since the last cut. `draft_edge` is how far the last draft looked,
+    `voiced_frames` are those since the last cut, `faint_frames` those that may be voice. `draft_edge` is how far the last draft looked,
     `draft_words` are the words it found and did not commit. `speculation` is what was asked in the
     pause that goes on.
     """
@@ -34,6 +34,7 @@ class OpenUtterance:
     speech_start: int
     draft_edge: int
     voiced_frames: list[VoiceFrame] = field(factory=list)
+    faint_frames: list[VoiceFrame] = field(factory=list)
     draft_outstanding: bool = False
     draft_words: tuple[HeardWord, ...] = ()
     speculation: Speculation | None = None
@@ -45,9 +46,9 @@ class OpenUtterance:
 
     @property
     def voiced(self) -> tuple[tuple[int, int], ...]:
-        """The stretches [start, end) of voice since the last cut."""
+        """The stretches [start, end) since the last cut in which there may have been voice."""
         stretches: list[tuple[int, int]] = []
-        for frame in self.voiced_frames:
+        for frame in self.faint_frames:
             if stretches and stretches[-1][1] == frame.start:
                 stretches[-1] = (stretches[-1][0], frame.end)
             else:
@@ -64,6 +65,7 @@ class OpenUtterance:
     def forget_before(self, cut: int) -> None:
         """The audio before a cut was handed out."""
         self.voiced_frames = [frame for frame in self.voiced_frames if frame.start >= cut]
+        self.faint_frames = [frame for frame in self.faint_frames if frame.start >= cut]
 
     def is_worth(
         self, samples: int, reason: SegmentReason, *, has_detector: bool, min_audio_samples: int

@@ -20,6 +20,8 @@ FRAMES_PER_S = 100
 FULL_CONTEXT_FRAMES = 3000
 """The 30 s Whisper was trained on, in mel frames of 10 ms."""
 
+_SILENT_PADDING_FRAMES = FRAMES_PER_S
+
 MAX_TOKENS = 448
 """Whisper's text context: prompt and answer together."""
 
@@ -191,10 +193,16 @@ def make_draft(
 def pad_features(features: npt.NDArray[np.float32], context_frames: int) -> npt.NDArray[np.float32]:
     """Pad or cut float32[n_mels, n_frames] to the context the encoder is given.
 
-    Zeros, as faster-whisper pads; 3000 frames are what Whisper was trained on.
+    A second of silence as the spectrogram has it, its least value, then zeros as in faster-whisper; 3000
+    frames are what Whisper was trained on. Our segments end where the voice does, and zeros, which are a
+    loud hiss, spoil the last word: with zeros alone 52 streamed recordings have 15.1 % of words wrong, with
+    half a second of silence before them 14.8, with a second 13.6, with silence alone 13.7 and three
+    times as many loops (tiny.en).
     """
     n_mels, n_frames = features.shape
     padded = np.zeros((n_mels, context_frames), dtype=np.float32)
     kept = min(n_frames, context_frames)
     padded[:, :kept] = features[:, :kept]
+    if kept:
+        padded[:, kept : kept + _SILENT_PADDING_FRAMES] = features.min()
     return padded
