@@ -36,10 +36,11 @@ class VoiceRule:
     Each frame adds its log-odds (of a probability clipped to 0.001-0.999) less `bias`, in proportion
     to its length (per 32 ms); the sum never falls below 0 (Page's CUSUM test, Biometrika 1954).
     At `onset_evidence` an utterance opens. A second sum, less `sustained_bias`, opens it at
-    `sustained_evidence`: for voice of which the detector is never quite sure, but for long. Inside one, after a pause, evidence is counted less
-    `resume_bias`, and speech goes on at `resume_evidence`: who has spoken already is believed sooner.
-    A frame of at least `keep_probability` inside an utterance is voiced, one of at least
-    `faint_probability` may be.
+    `sustained_evidence`: for voice of which the detector is never quite sure, but for long.
+
+    Inside an utterance, after a pause, evidence is counted less `resume_bias`, and speech goes on at
+    `resume_evidence`: who has spoken already is believed sooner. A frame of at least
+    `keep_probability` is voiced, one of at least `faint_probability` may be.
     """
 
     bias: float

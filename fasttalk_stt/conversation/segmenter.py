@@ -224,12 +224,14 @@ class Segmenter:
             return None
         utterance.draft_outstanding = False
         waited = draft.edge - audio.cursor
-        enough = pipeline_samples(self._config.buffer_duration) + COMMIT_EXTRA_SAMPLES
-        if heard is None or waited < enough:
+        if heard is None:
+            return None
+        earlier, utterance.draft_words = utterance.draft_words, heard.words
+        if waited < pipeline_samples(self._config.buffer_duration) + COMMIT_EXTRA_SAMPLES:
             return None
         cut = choose_cut(
             heard.words,
-            utterance.draft_words,
+            earlier,
             start=audio.cursor,
             edge=draft.edge,
             # Without a detector there is no endpoint to wait for.

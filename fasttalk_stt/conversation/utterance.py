@@ -24,9 +24,9 @@ asked about it, the decoder would say its sentence again."""
 class OpenUtterance:
     """`audio_start` is where its first segment begins, `speech_start` its first voiced frame.
 
-    `voiced_frames` are those since the last cut, `faint_frames` those that may be voice. `draft_edge` is how far the last draft looked,
-    `draft_words` are the words it found and did not commit. `speculation` is what was asked in the
-    pause that goes on.
+    `voiced_frames` are those since the last cut, `faint_frames` those that may be voice. `draft_edge`
+    is how far the last draft looked, `draft_words` are the words it found and did not commit.
+    `speculation` is what was asked in the pause that goes on.
     """
 
     number: int

@@ -14,6 +14,9 @@ from fasttalk_stt.inference.engine import DecodedWord, DecodeRequest
 from fasttalk_stt.inference.loops import says_phrase_twice
 
 SHORTEST_ECHO_WORDS = 2
+REPEATED_WORDS = 4
+"""So many words of the prefix, or from its end on, are not said again by chance."""
+RECENT_WORDS = 12
 UNEXPLAINED_TAIL_S = 1.0
 """More audio than this behind the last word and the answer is taken to have stopped too soon. The
 requests of a session end at most 0.3 s behind the last voiced frame."""
@@ -25,7 +28,7 @@ class Doubt(Enum):
     LOOP = auto()
     """It goes round in circles, or reached the bound on its length."""
     ECHO = auto()
-    """It is nothing but what the prefix said already."""
+    """It is nothing but what the prefix said already, or says its end again."""
     STOPS_SHORT = auto()
     """It ends long before the audio does."""
     TWICE = auto()
@@ -58,12 +61,21 @@ def find_doubt(
 
 
 def echoes(words: Sequence[DecodedWord], prefix_text: str) -> bool:
-    """Whether the new words, all of them, end or stand in the prefix already."""
+    """Whether the new words, all of them, end or stand in the prefix already, or whether a phrase comes
+    again in them that began in the latest of the prefix."""
     new = [_plain(word.text) for word in words]
     old = [_plain(word) for word in prefix_text.split()]
     if len(new) < SHORTEST_ECHO_WORDS:
         return False
-    return any(old[i : i + len(new)] == new for i in range(len(old) - len(new) + 1))
+    if any(old[i : i + len(new)] == new for i in range(len(old) - len(new) + 1)):
+        return True
+    recent = old[-RECENT_WORDS:]
+    said = recent + new
+    first_said = {tuple(said[i : i + REPEATED_WORDS]) for i in range(len(recent))}
+    return any(
+        tuple(new[i : i + REPEATED_WORDS]) in first_said
+        for i in range(len(new) - REPEATED_WORDS + 1)
+    )
 
 
 def stops_short(words: Sequence[DecodedWord], request: DecodeRequest) -> bool:

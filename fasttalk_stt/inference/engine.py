@@ -95,8 +95,8 @@ class Engine(Protocol):
     """A speech recogniser.
 
     `load` must be awaited once before the first `decode`. Both raise the errors of
-    `inference.errors`. `decode` is never called concurrently with itself: the scheduler sees to
-    it, and cancels it at shutdown only.
+    `inference.errors`. No more than `seats` calls of `decode` run at a time: the scheduler sees to
+    it, and cancels them at shutdown only.
     """
 
     @property
@@ -106,6 +106,10 @@ class Engine(Protocol):
     @property
     def supported_languages(self) -> frozenset[str]:
         """ISO 639-1 codes the loaded model can be asked for; empty before `load`."""
+
+    @property
+    def seats(self) -> int:
+        """How many batches may be decoded at the same time, at least 1; does not change."""
 
     async def load(self) -> None:
         """Load the model and warm it up, off the event loop.

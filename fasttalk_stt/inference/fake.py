@@ -53,7 +53,8 @@ class FakeEngine:
     """Implements `engine.Engine`.
 
     `hear` decides the words, `cost_s` how many seconds of virtual time a batch takes. Either may
-    raise, as an engine would. `batches` records what was decoded together.
+    raise, as an engine would. `batches` records what was decoded together, `seats` is how many at a
+    time.
     """
 
     model_name = "fake"
@@ -65,7 +66,9 @@ class FakeEngine:
         *,
         cost_s: Cost = lambda requests: 0.0,
         load_s: float = 0.0,
+        seats: int = 1,
     ) -> None:
+        self.seats = seats
         self._hear = hear
         self._cost_s = cost_s
         self._load_s = load_s

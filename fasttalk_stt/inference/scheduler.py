@@ -2,12 +2,14 @@
 
 The scheduler's task alone calls the engine, so a session that no longer wants a result only leaves
 its own wait: what was not begun is never computed, what is being computed has its result dropped.
-Finals go before speculation, and that before drafts; what waits when the engine becomes free is
-decoded as one batch.
+Finals go before speculation, and that before drafts; what waits when a seat of the engine becomes free is
+decoded as one batch. Where there are several seats drafts never take the last, so that whoever has
+finished speaking does not wait for somebody who goes on.
 """
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 
 import structlog
@@ -72,6 +74,7 @@ class Scheduler:
         self._jobs: list[_Job] = []
         self._arrival = trio.lowlevel.ParkingLot()
         self._running = 0
+        self._free_seats = engine.seats
         self._batches = 0
         self._decoded = 0
         self._abandoned = 0
@@ -119,26 +122,42 @@ class Scheduler:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve requests until cancelled. The engine must be loaded."""
-        task_status.started()
+        async with trio.open_nursery() as nursery:
+            for _ in range(self._engine.seats):
+                nursery.start_soon(self._serve_seat)
+            task_status.started()
+
+    async def _serve_seat(self) -> None:
         while True:
             batch = self._take_batch()
-            if batch:
-                await self._decode(batch)
-            else:
+            if not batch:
                 await self._arrival.park()
+                continue
+            self._free_seats -= 1
+            self._running += len(batch)
+            try:
+                await self._decode(batch)
+            finally:
+                self._free_seats += 1
+                self._running -= len(batch)
+                # A draft may have waited for a second seat to be free.
+                self._arrival.unpark_all()
 
     def _take_batch(self) -> list[_Job]:
-        """The most urgent jobs, oldest first: those of one urgency that wait together."""
+        """The most urgent jobs, oldest first: those of one urgency that wait together, shared out over
+        the seats that are free."""
         if not self._jobs:
             return []
         most_urgent = min(job.urgency.priority for job in self._jobs)
+        if most_urgent is Priority.DRAFT and self._free_seats == 1 < self._engine.seats:
+            return []
         equals = [job for job in self._jobs if job.urgency.priority == most_urgent]
-        batch = equals[: self._batch_size]
+        share = math.ceil(len(equals) / self._free_seats)
+        batch = equals[: min(share, self._batch_size)]
         self._jobs = [job for job in self._jobs if job not in batch]
         return batch
 
     async def _decode(self, batch: list[_Job]) -> None:
-        self._running = len(batch)
         self._batches += 1
         try:
             hypotheses = await self._engine.decode([job.request for job in batch])
@@ -150,8 +169,6 @@ class Scheduler:
             for job, hypothesis in zip(batch, hypotheses, strict=True):
                 self._decoded += 1
                 job.finish(hypothesis)
-        finally:
-            self._running = 0
 
     async def _fail(self, batch: list[_Job], error: Exception) -> None:
         """A batch that failed is decoded one by one: only the culprit shall suffer."""

@@ -47,14 +47,20 @@ _ENGLISH = "en"
 
 
 class WhisperModel:
-    """A loaded model. Not for two threads at once; raises whatever the library raises.
+    """A loaded model, for `seats` threads at once; raises whatever the library raises.
 
     `device` is "auto", "cpu" or "cuda"; `compute_type` is CTranslate2's, or "auto" for float16 on
-    a GPU and int8 on a CPU. `cpu_threads` 0 leaves the number to CTranslate2.
+    a GPU and int8 on a CPU. Each call computes on `cpu_threads`.
     """
 
     def __init__(
-        self, model: ResolvedModel, *, device: str, compute_type: str, cpu_threads: int
+        self,
+        model: ResolvedModel,
+        *,
+        device: str,
+        compute_type: str,
+        cpu_threads: int,
+        seats: int,
     ) -> None:
         asr = import_whisperx()
         from ctranslate2 import get_cuda_device_count  # noqa: PLC0415
@@ -70,6 +76,7 @@ class WhisperModel:
             device=device,
             compute_type=compute_type,
             cpu_threads=cpu_threads,
+            num_workers=seats,
             local_files_only=True,
         )
         self._tokenizers: dict[str, Foreign] = {

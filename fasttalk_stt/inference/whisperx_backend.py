@@ -22,6 +22,7 @@ from fasttalk_stt.inference.errors import EngineError
 from fasttalk_stt.inference.foreign_errors import FOREIGN_ERRORS, translated
 from fasttalk_stt.inference.loops import token_limit
 from fasttalk_stt.inference.models import ResolvedModel
+from fasttalk_stt.inference.seats import count_seats, threads_per_seat
 from fasttalk_stt.inference.whisper_model import WhisperModel
 
 LONGEST_S = 30.0
@@ -32,11 +33,11 @@ _WARM_UP_S = (1, 3)
 
 
 class WhisperXBackend:
-    """A Whisper model and how to ask it. Blocks; not for two threads at once.
+    """A Whisper model and how to ask it. Blocks; for `seats` threads at once, after `load`.
 
     `device` is "auto", "cpu" or "cuda"; `compute_type` is CTranslate2's, or "auto" for float16 on
-    a GPU and int8 on a CPU. `cpu_threads` 0 leaves the number to CTranslate2. `beam_size` None
-    takes the beams of `attempts`, a number gives every attempt that beam.
+    a GPU and int8 on a CPU. `cpu_threads` is for one call; 0 shares the cores out over the seats.
+    `beam_size` None takes the beams of `attempts`, a number gives every attempt that beam.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class WhisperXBackend:
         self._device = device
         self._compute_type = compute_type
         self._cpu_threads = cpu_threads
+        self.seats = count_seats(device, cpu_threads)
         self._ladder = make_ladder(beam_size=beam_size, with_timestamps=with_timestamps)
         self._whisper: WhisperModel | None = None
 
@@ -71,7 +73,8 @@ class WhisperXBackend:
                 self.model,
                 device=self._device,
                 compute_type=self._compute_type,
-                cpu_threads=self._cpu_threads,
+                cpu_threads=self._cpu_threads or threads_per_seat(self.seats),
+                seats=self.seats,
             )
             for seconds in _WARM_UP_S:
                 hum = np.sin(np.arange(seconds * SAMPLE_RATE_HZ, dtype=np.float32) / 20) * 0.1

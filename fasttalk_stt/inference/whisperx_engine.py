@@ -28,8 +28,8 @@ class WhisperXEngine:
     """A WhisperX model as an `Engine`.
 
     The parameters are those of `WhisperXBackend`. `limiter` bounds the model calls of this
-    process; by default the engine has one of its own with a single seat, since the model uses the
-    whole device anyway. Share one between engines on the same GPU.
+    process; by default the engine has one of its own with as many places as `seats`. Share one
+    between engines on the same GPU.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class WhisperXEngine:
             cpu_threads=cpu_threads,
             beam_size=beam_size,
         )
-        self._limiter = trio.CapacityLimiter(1) if limiter is None else limiter
+        self._limiter = trio.CapacityLimiter(self.seats) if limiter is None else limiter
 
     @property
     def model_name(self) -> str:
@@ -58,6 +58,10 @@ class WhisperXEngine:
     @property
     def supported_languages(self) -> frozenset[str]:
         return self._backend.supported_languages
+
+    @property
+    def seats(self) -> int:
+        return self._backend.seats
 
     async def load(self) -> None:
         """Import WhisperX, load the weights and warm up: seconds, in a worker thread.
@@ -83,8 +87,18 @@ class WhisperXEngine:
             finished = True
         finally:
             if not finished:
-                # The thread keeps its seat until it ends.
-                with trio.move_on_after(LEAVE_S, shield=True):
-                    async with self._limiter:
-                        pass
+                await self._wait_until_idle()
         return result
+
+    async def _wait_until_idle(self) -> None:
+        """Wait up to LEAVE_S for all calls to end: a thread keeps its place in the limiter till then."""
+        with trio.move_on_after(LEAVE_S, shield=True):
+            places = [object() for _ in range(int(self._limiter.total_tokens))]
+            try:
+                for place in places:
+                    await self._limiter.acquire_on_behalf_of(place)
+            finally:
+                held = self._limiter.statistics().borrowers
+                for place in places:
+                    if place in held:
+                        self._limiter.release_on_behalf_of(place)

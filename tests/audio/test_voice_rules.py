@@ -67,8 +67,36 @@ def test_even_odds_open_nothing_however_long(sensitivity: int) -> None:
     assert run("-" * 500, rule) == []
 
 
-def test_a_hum_of_middling_probability_opens_nothing_by_default() -> None:
-    assert run("+" * 500, silero_rule(2, bot_is_speaking=False)) == []
+def test_middling_voice_opens_when_it_lasts() -> None:
+    """As on a telephone line, of which Silero is never quite sure."""
+    rule = silero_rule(2, bot_is_speaking=False)
+    assert run("+" * 13 + "." * 10, rule) == []
+    [started] = run("+" * 14, rule)
+    assert isinstance(started, SpeechStarted)
+    assert started.onset == 0
+
+
+def test_an_onset_reaches_back_over_faint_voice() -> None:
+    rule = silero_rule(2, bot_is_speaking=False)
+    [started] = run("...--.+-..........##", rule)
+    assert isinstance(started, SpeechStarted)
+    assert started.onset == 18 * FRAME_SAMPLES
+    assert started.earliest == 3 * FRAME_SAMPLES
+    assert [frame.probability for frame in started.frames] == [0.55, 0.55, 0.75, 0.55, 0.97]
+
+
+def test_faint_voice_long_before_an_onset_does_not_belong_to_it() -> None:
+    rule = silero_rule(2, bot_is_speaking=False)
+    [started] = run("--" + "." * 15 + "##", rule)
+    assert isinstance(started, SpeechStarted)
+    assert started.earliest == started.onset
+
+
+def test_an_onset_reaches_back_three_seconds_at_most() -> None:
+    rule = silero_rule(3, bot_is_speaking=False)
+    [started] = run("-" * 200 + "#", rule)
+    assert isinstance(started, SpeechStarted)
+    assert 2.9 * 16_000 < started.detected_at - started.earliest <= 3.0 * 16_000
 
 
 def test_each_sensitivity_is_stricter_than_the_one_before() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fasttalk_stt.inference.decoding import (
+    FRAMES_PER_S,
     FULL_CONTEXT_FRAMES,
     MAX_TOKENS,
     DecodingOptions,
@@ -100,11 +101,15 @@ def test_options() -> None:
 
 @pytest.mark.parametrize("n_frames", [1, 200, FULL_CONTEXT_FRAMES, FULL_CONTEXT_FRAMES + 1])
 def test_features_are_padded_to_the_context(n_frames: int) -> None:
-    features = np.ones((80, n_frames), dtype=np.float32)
+    features = np.linspace(-0.7, 1.0, 80 * n_frames, dtype=np.float32).reshape(80, n_frames)
     padded = pad_features(features, FULL_CONTEXT_FRAMES)
     assert padded.shape == (80, FULL_CONTEXT_FRAMES)
     assert padded.dtype == np.float32
-    assert padded.sum() == 80 * min(n_frames, FULL_CONTEXT_FRAMES)
+    kept = min(n_frames, FULL_CONTEXT_FRAMES)
+    assert np.array_equal(padded[:, :kept], features[:, :kept])
+    silence = padded[:, kept : kept + FRAMES_PER_S]
+    assert (silence == features.min()).all()
+    assert not padded[:, kept + FRAMES_PER_S :].any()
 
 
 @pytest.mark.parametrize("n_prefix", [0, 10, 100])

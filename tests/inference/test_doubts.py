@@ -19,7 +19,10 @@ def words(text: str, *, end_s: float = 1.0) -> list[DecodedWord]:
     [
         ("You can call me Abi.", "I'm Abigail. You can call me Abi.", True),
         ("you can call me", "You can call me Abi.", True),
-        ("You can call me Bob.", "You can call me Abi.", False),
+        ("You can call Bob.", "You can call me Abi.", False),
+        # A phrase that began in the prefix comes again.
+        ("some words. We're just saying some words.", "Loud. We're just saying", True),
+        ("some words. We're now saying some words.", "Loud. We're just saying", False),
         ("no", "no no no", False),
         ("yes please", "", False),
         ("", "yes please", False),
@@ -71,6 +74,9 @@ THREE_SECONDS = DecodeRequest(
         (draft("", log_probability=-1.2, no_speech=0.9), 0.0, None, None),
         (draft("hold the line"), 2.9, Doubt.ECHO, Doubt.ECHO),
         (draft("Ten of clubs. Ten of clubs."), 2.9, Doubt.TWICE, None),
+        (draft("Room 4."), 2.9, Doubt.FIGURES, None),
+        (draft("Dial 5-0-1"), 2.9, Doubt.FIGURES, None),
+        (draft("It was 1963."), 2.9, None, None),
         (draft("Thank you."), 1.5, Doubt.STOPS_SHORT, Doubt.STOPS_SHORT),
     ],
 )

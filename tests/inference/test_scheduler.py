@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 from fasttalk_stt.inference.engine import DecodedWord, DecodeRequest, Hypothesis
@@ -181,3 +182,45 @@ async def test_a_request_that_becomes_urgent_overtakes(autojump_clock: MockClock
         await trio.sleep(5)
         nursery.cancel_scope.cancel()
     assert [names(batch) for batch in engine.batches] == [["running"], ["hurried"], ["older"]]
+
+
+async def test_seats_work_at_the_same_time_and_share_what_waits(
+    autojump_clock: MockClock,
+) -> None:
+    engine = FakeEngine(echo, cost_s=lambda batch: float(len(batch)), seats=2)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=8))
+    begun_s = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as asked:
+            for name in "abcd":
+                asked.start_soon(asking.ask, name)
+            await trio.testing.wait_all_tasks_blocked()
+            await nursery.start(scheduler.run)
+        nursery.cancel_scope.cancel()
+    assert sorted(len(batch) for batch in engine.batches) == [2, 2]
+    assert trio.current_time() - begun_s == 2.0
+    assert set(asking.answers) == set("abcd")
+
+
+async def test_drafts_leave_a_seat_to_whoever_has_finished(autojump_clock: MockClock) -> None:
+    engine = FakeEngine(echo, cost_s=lambda _: 1.0, seats=2)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=1))
+    begun_s = trio.current_time()
+    done_s = {}
+
+    async def ask(name: str, priority: Priority) -> None:
+        await asking.ask(name, priority)
+        done_s[name] = trio.current_time() - begun_s
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        async with trio.open_nursery() as asked:
+            asked.start_soon(ask, "draft a", Priority.DRAFT)
+            asked.start_soon(ask, "draft b", Priority.DRAFT)
+            await trio.sleep(0.5)
+            assert scheduler.statistics().running == 1
+            asked.start_soon(ask, "final", Priority.FINAL)
+        nursery.cancel_scope.cancel()
+    assert done_s["final"] == 1.5
+    assert sorted(done_s[name] for name in ("draft a", "draft b"))[0] == 1.0
+    assert max(done_s.values()) == 2.5

@@ -141,14 +141,14 @@ def test_an_answer_without_doubt_costs_one_attempt(load: Load) -> None:
     backend, model = load(["hello there"])
     [hypothesis] = backend.decode([request()])
     assert hypothesis.text == "hello there"
-    assert model.contexts == [1000]
+    assert model.contexts == [900]
 
 
 def test_a_doubtful_answer_is_asked_once_more_alone(load: Load) -> None:
     backend, model = load(["fine", "?mumble", "mumbling"])
     clear, mumbled = backend.decode([request(), request(3.0)])
     assert (clear.text, mumbled.text) == ("fine", "mumbling")
-    assert model.contexts == [1000, 1500]
+    assert model.contexts == [900, 1500]
     assert [len(asked) for asked in model.seen] == [2, 1]
     assert mumbled.compute_ms > clear.compute_ms
 
@@ -164,7 +164,7 @@ def test_a_loop_is_followed_to_the_end_and_then_cut(load: Load) -> None:
     backend, model = load([LOOP])
     [hypothesis] = backend.decode([request()])
     assert hypothesis.text == "a b c"
-    assert model.contexts == [1000, 1500, FULL_CONTEXT_FRAMES, FULL_CONTEXT_FRAMES]
+    assert model.contexts == [900, 1500, FULL_CONTEXT_FRAMES, FULL_CONTEXT_FRAMES]
     assert model.temperatures == [0.0, 0.0, 0.0, 0.4]
 
 

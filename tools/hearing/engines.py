@@ -92,6 +92,7 @@ class RememberingEngine:
     """
 
     supported_languages = frozenset({"en"})
+    seats = 1
 
     def __init__(
         self, model: str, memory: DecodeMemory, *, latency_s: float, threads: int = 1
