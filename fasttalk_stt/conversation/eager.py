@@ -6,6 +6,7 @@ At most one is shown at a time: that of the utterance whose pause goes on.
 from __future__ import annotations
 
 from fasttalk_stt.audio.timeline import Timeline
+from fasttalk_stt.conversation.figures import with_numbers
 from fasttalk_stt.conversation.finals import position_ms, transcription
 from fasttalk_stt.conversation.segments import Entry, Heard, Speculation
 from fasttalk_stt.protocol.server_messages import (
@@ -32,7 +33,11 @@ class EagerResults:
         self._shown = speculation
         entry.ready_at_s = now_s
         final = transcription(
-            entry, heard, timeline=self._timeline, model=self._model, sent_at_s=now_s
+            entry,
+            with_numbers(heard),
+            timeline=self._timeline,
+            model=self._model,
+            sent_at_s=now_s,
         )
         return EagerTranscription(final.data)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from fasttalk_stt.audio.endpointer import SpeechStarted
 from fasttalk_stt.audio.timeline import Timeline, pipeline_ms
+from fasttalk_stt.conversation.figures import joined_figures
 from fasttalk_stt.conversation.segments import Entry, Heard, HeardWord
 from fasttalk_stt.protocol.server_messages import (
     PartialData,
@@ -101,7 +102,7 @@ def partial(
 
     `stable_text` has the spaces the engine gave it.
     """
-    text = stable_text + "".join(word.text for word in open_words)
+    text = stable_text + "".join(word.text for word in joined_figures(open_words))
     start_ms = position_ms(timeline, start)
     return PartialTranscription(
         PartialData(

@@ -15,6 +15,7 @@ from fasttalk_stt.conversation.barge_in import BargeIn
 from fasttalk_stt.conversation.commit import whole_words
 from fasttalk_stt.conversation.eager import EagerResults
 from fasttalk_stt.conversation.effects import Cancel, Effect, Ready, Say
+from fasttalk_stt.conversation.figures import with_numbers
 from fasttalk_stt.conversation.ledger import Ledger, Outcome
 from fasttalk_stt.conversation.onsets import OnsetRegister
 from fasttalk_stt.conversation.publisher import Publisher
@@ -44,6 +45,7 @@ class Outcomes:
         if isinstance(outcome, Heard):
             if segment.cut_by_drain:
                 outcome, entry.end = whole_words(outcome, start=segment.start, edge=segment.end)
+            outcome = with_numbers(outcome)
             self.segmenter.remember(segment, outcome)
             entry.is_backchannel = self.is_backchannel(entry, outcome)
         dropped = self.drop(self.barge_in.decide(entry, outcome), now_s)

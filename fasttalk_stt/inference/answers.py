@@ -54,7 +54,7 @@ class Answer:
 _WORST_FIRST: tuple[frozenset[Doubt | None], ...] = (
     frozenset({Doubt.LOOP}),
     frozenset({Doubt.ECHO, Doubt.TWICE}),
-    frozenset({Doubt.UNLIKELY, Doubt.STOPS_SHORT, Doubt.FIGURES}),
+    frozenset({Doubt.UNLIKELY, Doubt.STOPS_SHORT}),
     frozenset({None}),
 )
 

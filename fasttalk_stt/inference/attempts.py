@@ -95,15 +95,14 @@ class Ladder:
         A loop climbs to the end. Everything else gets one more attempt: whoever speaks indistinctly
         is not understood better at the third. An answer that stops short gets it with the full
         context, since base stops at the same place with 15 s ("Complexity" for "Complexity of
-        complete marketing planning"); it is rare, and the loss is the greatest. Figures get it too:
-        nobody can guess one that is wrong.
+        complete marketing planning"); it is rare, and the loss is the greatest.
         """
         if attempt is self.sampled:
             return None
         if attempt is self.full:
             # An echo is asked without its prefix, which makes it another request.
             return {Doubt.LOOP: self.sampled, Doubt.ECHO: self.full}.get(doubt)
-        if attempt is self.near or doubt in {Doubt.STOPS_SHORT, Doubt.FIGURES}:
+        if attempt is self.near or doubt is Doubt.STOPS_SHORT:
             return self.full
         return self.near
 

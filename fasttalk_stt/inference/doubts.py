@@ -33,8 +33,6 @@ class Doubt(Enum):
     """It ends long before the audio does."""
     TWICE = auto()
     """It says a phrase twice in a row: people do, and so does a decoder with little context."""
-    FIGURES = auto()
-    """It is figures read out one by one, of which a decoder with little context loses and doubles some."""
     UNLIKELY = auto()
     """The decoder itself did not believe in it."""
 
@@ -45,7 +43,7 @@ def find_doubt(
     """The gravest doubt about an answer, or None.
 
     `words` are the draft's, punctuation joined, with times in the request. `is_close` says that the
-    decoder had little context: with more, what is said twice is believed, and so are figures.
+    decoder had little context: with more, what is said twice is believed.
     """
     if draft.says_nothing_was_said:
         return None
@@ -54,7 +52,6 @@ def find_doubt(
         Doubt.ECHO: echoes(words, request.prefix_text),
         Doubt.STOPS_SHORT: stops_short(words, request),
         Doubt.TWICE: is_close and says_phrase_twice([word.text for word in words]),
-        Doubt.FIGURES: is_close and reads_figures([word.text for word in words]),
         Doubt.UNLIKELY: draft.average_log_probability < LOW_LOG_PROBABILITY,
     }
     return next((doubt for doubt, is_seen in signs.items() if is_seen), None)
@@ -81,13 +78,6 @@ def echoes(words: Sequence[DecodedWord], prefix_text: str) -> bool:
 def stops_short(words: Sequence[DecodedWord], request: DecodeRequest) -> bool:
     """Whether the last word ends long before the audio does. No words at all are no sign."""
     return bool(words) and request.duration_s - words[-1].end_s > UNEXPLAINED_TAIL_S
-
-
-def reads_figures(words: Sequence[str]) -> bool:
-    """Whether single figures are among the words, as "4", or in one of them, as "4-2-7"."""
-    return any(
-        part.isdecimal() and len(part) == 1 for word in words for part in _plain(word).split("-")
-    )
 
 
 def _plain(word: str) -> str:

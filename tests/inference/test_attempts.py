@@ -71,7 +71,6 @@ def test_a_loop_climbs_to_the_end() -> None:
         (Doubt.TWICE, LADDER.near),
         (Doubt.ECHO, LADDER.near),
         (Doubt.STOPS_SHORT, LADDER.full),
-        (Doubt.FIGURES, LADDER.full),
     ],
 )
 def test_the_doubt_decides_how_much_more_context_is_asked_for(
