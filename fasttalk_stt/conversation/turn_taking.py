@@ -172,11 +172,11 @@ def endpoint_silence_samples(
     too; elsewhere up to three times as long.
     The factors are rounded guesses that measured well; the figures above are theirs.
     """
-    plain = max(int(base_samples * RESPONSE_FACTORS[response_type]), SHORTEST_SILENCE_SAMPLES)
+    plain = _plain_samples(base_samples, response_type)
     factor = _words_factor(clues, habit) if mode != "silence" else 1.0
     if mode == "smart" and clues.turn_probability is not None:
         if factor <= 1.0 and clues.text is not None and clues.turn_probability >= _SURE_TURN:
-            return min(plain, max(int(plain * _SURE_FACTOR), _LEAST_SURE_SAMPLES))
+            return _sure_samples(plain)
         factor *= _interpolated(clues.turn_probability, _TURN_DOUBT)
     factor = min(factor, _LONGEST_FACTOR)
     patience = int(plain * factor)
@@ -185,6 +185,22 @@ def endpoint_silence_samples(
         return patience
     enough = max(int(plain * _LEAST_PATIENCE), int(longest_habit * _HABIT_MARGIN))
     return min(patience, enough)
+
+
+def soonest_endpoint_samples(
+    base_samples: int, mode: EndpointerMode, response_type: ResponseType
+) -> int:
+    """The least that `endpoint_silence_samples` can be, whatever becomes known of the pause."""
+    plain = _plain_samples(base_samples, response_type)
+    return _sure_samples(plain) if mode == "smart" else plain
+
+
+def _plain_samples(base_samples: int, response_type: ResponseType) -> int:
+    return max(int(base_samples * RESPONSE_FACTORS[response_type]), SHORTEST_SILENCE_SAMPLES)
+
+
+def _sure_samples(plain: int) -> int:
+    return min(plain, max(int(plain * _SURE_FACTOR), _LEAST_SURE_SAMPLES))
 
 
 def _words_factor(clues: TurnClues, habit: PauseHabit) -> float:

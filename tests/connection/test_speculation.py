@@ -20,7 +20,7 @@ async def say(peer: Peer, seconds: float, *, pause_s: float = 0.8) -> None:
     await peer.stream(np.concatenate((sound(seconds), silence(pause_s))))
 
 
-@pytest.mark.parametrize(("cost_s", "latest_s"), [(0.0, 0.55), (0.3, 0.55), (0.6, 0.75)])
+@pytest.mark.parametrize(("cost_s", "latest_s"), [(0.0, 0.55), (0.3, 0.55), (0.6, 0.85)])
 async def test_the_engine_works_while_the_silence_lasts(
     serving: Serving, autojump_clock: MockClock, cost_s: float, latest_s: float
 ) -> None:

@@ -17,7 +17,7 @@ def test_an_utterance_has_its_pre_roll_and_its_last_consonant() -> None:
     driver.hear(np.concatenate((silence(2.0), sound(1.0), silence(1.0))))
     (entry,) = driver.wanted
     segment = entry.segment
-    assert (segment.start, segment.end) == ((2_000 - 300) * MS, (3_000 + 64) * MS)
+    assert (segment.start, segment.end) == ((2_000 - 300) * MS, (3_000 + 200) * MS)
     assert (segment.speech_start, segment.speech_end) == (2_000 * MS, 3_000 * MS)
     assert segment.speech is not None
     # It was asked for in the pause; what came later is the next one's pre-roll, if it needs one.
@@ -30,7 +30,7 @@ def test_a_shared_pre_roll_belongs_to_the_earlier_utterance() -> None:
     driver = Driver(endpoint_silence_ms=200)
     driver.hear(np.concatenate((sound(0.6), silence(0.3), sound(0.6), silence(0.6))))
     first, second = (entry.segment for entry in driver.wanted)
-    assert second.start == first.end == (600 + 64) * MS
+    assert second.start == first.end == (600 + 32) * MS
     assert second.speech_start - second.start >= 200 * MS
 
 
@@ -73,7 +73,7 @@ def test_committed_words_go_on_as_context() -> None:
     assert segment.speech.context_text.split() == final.data.text.split()
     assert segment.speech.start == 0
     assert segment.speech.context_samples == segment.start > 0
-    assert len(segment.speech.samples) == (4_100 + 64) * MS
+    assert len(segment.speech.samples) == (4_100 + 200) * MS
 
 
 @pytest.mark.parametrize(("pause_s", "goes_on"), [(0.8, True), (1.5, False)])

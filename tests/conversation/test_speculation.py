@@ -21,13 +21,26 @@ def pausing(**config: object) -> Driver:
     return driver
 
 
-def test_a_pause_is_enough_to_ask() -> None:
-    driver = Driver()
-    driver.hear(np.concatenate((sound(1.0), silence(0.06))))
+@pytest.mark.parametrize(
+    ("config", "pause_ms"),
+    [
+        ({}, 200),
+        ({"endpoint_silence_ms": 5_000}, 200),
+        ({"endpoint_silence_ms": 400}, 100),
+        ({"endpoint_silence_ms": 200}, 32),
+        ({"eager_results": True}, 64),
+        ({"eager_results": True, "endpoint_silence_ms": 5_000}, 64),
+    ],
+)
+def test_text_is_asked_for_in_time_for_the_endpoint(
+    config: dict[str, object], pause_ms: int
+) -> None:
+    driver = Driver(**config)
+    driver.hear(np.concatenate((sound(1.0), silence(pause_ms / 1000 - 0.002))))
     assert driver.speculations == []
-    driver.hear(silence(0.1))
+    driver.hear(silence(0.064))
     (speculation,) = driver.speculations
-    assert speculation.segment.end == 1_064 * MS
+    assert speculation.segment.end == (1_000 + pause_ms) * MS
 
 
 def test_an_answer_that_came_in_the_pause_is_the_text_at_the_endpoint() -> None:
@@ -66,7 +79,7 @@ def test_speech_that_resumes_drops_the_answer() -> None:
     driver.resolve(entry)
     driver.send_ready()
     (final,) = driver.finals
-    assert final.data.audio_duration_ms == 1_700 + 64
+    assert final.data.audio_duration_ms == 1_700 + 200
 
 
 def test_a_speculation_that_failed_is_asked_again_as_the_segment() -> None:
