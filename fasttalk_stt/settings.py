@@ -190,7 +190,7 @@ class Settings:
     device: str = _choice("DEVICE", "auto", ("auto", "cpu", "cuda"))
     compute_type: str = _choice("COMPUTE_TYPE", "auto", COMPUTE_TYPES)
     cpu_threads: int = _whole("CPU_THREADS", 0, 0, 1_024)
-    """0: all cores."""
+    """Of one model call; 0: its share of the cores, see `inference.seats`."""
     batch_size: int = _whole("BATCH_SIZE", 16, 1, 256)
     transcription_timeout_s: float = _seconds("TRANSCRIPTION_TIMEOUT", 10.0, 0.5, 300.0)
     transcription_failure_threshold: int = _whole("TRANSCRIPTION_FAILURE_THRESHOLD", 5, 1, 1_000)

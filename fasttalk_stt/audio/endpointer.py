@@ -142,7 +142,7 @@ class Endpointer:
         self._speaking = self._paused = False
         self._evidence.clear()
         self._sustained.clear()
-        self._faint.frames.clear()
+        self._faint.clear()
 
     def _while_silent(self, frame: VoiceFrame) -> list[SpeechEvent]:
         rule = self.settings.rule
@@ -207,4 +207,5 @@ class Endpointer:
             )
             # Evidence that somebody speaks again is kept: it counts towards the next onset.
             self._speaking = self._paused = False
+            self._faint.forget_before(self._speech_end)
         return events

@@ -70,3 +70,11 @@ class FaintVoice:
             self.frames.append(frame)
         while self.frames and frame.end - self.frames[0].start > LONGEST_FAINT_SAMPLES:
             self.frames.popleft()
+
+    def forget_before(self, position: int) -> None:
+        """What lies before it belongs to an utterance that is over."""
+        while self.frames and self.frames[0].start < position:
+            self.frames.popleft()
+
+    def clear(self) -> None:
+        self.frames.clear()

@@ -52,7 +52,8 @@ def silero_rule(sensitivity: int, *, bot_is_speaking: bool) -> VoiceRule:
             _BIASES[sensitivity] + extra - _LESS_BIAS_WHEN_SUSTAINED, _LEAST_SUSTAINED_BIAS
         ),
         sustained_evidence=_SUSTAINED_EVIDENCE,
-        faint_probability=_FAINT_PROBABILITY,
+        # Nothing reaches back over the bot's own words, out of a loudspeaker.
+        faint_probability=_KEEP_PROBABILITY if bot_is_speaking else _FAINT_PROBABILITY,
         onset_evidence=_ONSET_EVIDENCE,
         resume_bias=_RESUME_BIAS,
         resume_evidence=_RESUME_EVIDENCE,

@@ -12,6 +12,7 @@ from itertools import takewhile
 from attrs import frozen
 
 from fasttalk_stt.audio.timeline import pipeline_samples
+from fasttalk_stt.conversation.figures import is_figure
 from fasttalk_stt.conversation.segments import Heard, HeardWord
 
 COMMIT_MARGIN_SAMPLES = pipeline_samples(0.7)
@@ -69,7 +70,11 @@ def committable(
     """
     settled = sum(1 for word in words if word.end <= edge - COMMIT_MARGIN_SAMPLES)
     if edge - start < FORCED_AFTER_SAMPLES:
-        return min(settled, _agreed(words, earlier))
+        agreed = min(settled, _agreed(words, earlier))
+        # A number that is being read out is not cut in two.
+        while agreed and is_figure(words[agreed - 1]):
+            agreed -= 1
+        return agreed
     return settled or max(len(words) - 1, 0)
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from attrs import evolve
 
 from fasttalk_stt.conversation.segments import Heard, HeardWord
 
 FEWEST_FIGURES = 4
-"""Fewer need not belong together: "for 2 3 year olds", "1, 2, 3"."""
+"""Fewer need not belong together: "for 2 3 year olds"."""
 
-_FIGURES = re.compile(r"\s?\d(?:-\d)*[,.]?")
+_FIGURES = re.compile(r"\s?\d(?:(?:-\d){2,})?[,.]?")
+"""One, or a chain; two with a hyphen are a score or a range."""
 
 
 def with_numbers(heard: Heard) -> Heard:
@@ -31,7 +33,7 @@ def joined_figures(words: Sequence[HeardWord]) -> tuple[HeardWord, ...]:
     joined: list[HeardWord] = []
     run: list[HeardWord] = []
     for word in words:
-        if not _FIGURES.fullmatch(word.text):
+        if not is_figure(word):
             joined += _as_number(run)
             run = []
             joined.append(word)
@@ -44,9 +46,14 @@ def joined_figures(words: Sequence[HeardWord]) -> tuple[HeardWord, ...]:
     return (*joined, *_as_number(run))
 
 
+def is_figure(word: HeardWord) -> bool:
+    """Whether the word is a figure, or a chain of them, that may be part of a number read out."""
+    return _FIGURES.fullmatch(word.text) is not None
+
+
 def _as_number(run: Sequence[HeardWord]) -> Sequence[HeardWord]:
     figures = "".join(character for word in run for character in word.text if character.isdigit())
-    if len(figures) < FEWEST_FIGURES:
+    if len(figures) < FEWEST_FIGURES or _counts(figures):
         return run
     first, last = run[0], run[-1]
     space = " " if first.text.startswith(" ") else ""
@@ -59,3 +66,9 @@ def _as_number(run: Sequence[HeardWord]) -> Sequence[HeardWord]:
             confidence=sum(word.confidence for word in run) / len(run),
         )
     ]
+
+
+def _counts(figures: str) -> bool:
+    """Whether somebody counts, up or down."""
+    steps = {int(after) - int(before) for before, after in pairwise(figures)}
+    return steps in ({1}, {-1})

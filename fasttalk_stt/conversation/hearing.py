@@ -163,7 +163,8 @@ class Hearing:
     def _learn(self, events: list[SpeechEvent]) -> list[SpeechEvent]:
         """What was known of a pause is void when it is over; how long it was tells of the speaker."""
         for event in events:
-            if isinstance(event, SpeechResumed):
+            if isinstance(event, SpeechResumed) and event.pause_samples >= LONGEST_PAUSE_SAMPLES:
+                # Of all sessions the same, whenever their speculation begins.
                 self._habit.add(event.pause_samples)
             if isinstance(event, SpeechEnded):
                 self._habit.add_end(self._clues)

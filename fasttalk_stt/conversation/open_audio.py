@@ -62,9 +62,11 @@ class OpenAudio:
         """Let go of audio that is too old to be of use."""
         self._requests.forget_before(self.cursor)
 
-    def begin(self, speech_start: int, *, draft_words: tuple[HeardWord, ...] = ()) -> OpenUtterance:
-        """Open an utterance at the cursor."""
-        if self._config.enable_vad and speech_start - self._speech_end > GOING_ON_SAMPLES:
+    def begin(
+        self, speech_start: int, *, heard_from: int, draft_words: tuple[HeardWord, ...] = ()
+    ) -> OpenUtterance:
+        """Open an utterance at the cursor; faint voice may have been heard before it was sure."""
+        if self._config.enable_vad and heard_from - self._speech_end > GOING_ON_SAMPLES:
             self._context_from = self.cursor
         self.utterances += 1
         self.utterance = OpenUtterance(
@@ -165,7 +167,7 @@ class OpenAudio:
 
     def request(self, end: int, tail: npt.NDArray[np.float32] | None = None) -> Speech:
         """A request for the open audio up to `end`; `tail` follows what was heard."""
-        voiced = self._utterance.voiced if self._config.enable_vad else None
+        voiced = self._utterance.maybe_voiced if self._config.enable_vad else None
         return self._requests.speech(
             self.cursor, end, context_from=self._context_from, voiced=voiced, tail=tail
         )

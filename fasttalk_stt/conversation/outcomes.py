@@ -45,8 +45,8 @@ class Outcomes:
         if isinstance(outcome, Heard):
             if segment.cut_by_drain:
                 outcome, entry.end = whole_words(outcome, start=segment.start, edge=segment.end)
-            outcome = with_numbers(outcome)
             self.segmenter.remember(segment, outcome)
+            outcome = with_numbers(outcome)
             entry.is_backchannel = self.is_backchannel(entry, outcome)
         dropped = self.drop(self.barge_in.decide(entry, outcome), now_s)
         if segment.ends_utterance:

@@ -140,7 +140,7 @@ class Segmenter:
         else:
             hearing.heard_to = audio.heard_to
             if audio.utterance is None and audio.heard_to > audio.cursor:
-                audio.begin(audio.cursor)
+                audio.begin(audio.cursor, heard_from=audio.cursor)
         events.extend(self._release_silence())
         events.extend(self._look_again())
         audio.forget()
@@ -250,10 +250,9 @@ class Segmenter:
             ends_utterance=ends_utterance,
             speech=None,
         )
-        audio.remember(segment.start, segment.end, words)
         if ends_utterance:
             audio.cursor = end
-            audio.begin(end, draft_words=utterance.draft_words)
+            audio.begin(end, heard_from=end, draft_words=utterance.draft_words)
         audio.advance(end)
         return Committed(segment=segment, heard=attrs.evolve(heard, words=words))
 
@@ -295,8 +294,10 @@ class Segmenter:
     def _begin_onset(self, started: SpeechStarted) -> list[SegmenterEvent]:
         audio = self._audio
         silence = audio.silence_to(max(started.earliest - PRE_ROLL_SAMPLES, audio.cursor))
-        utterance = audio.begin(max(started.onset, audio.cursor))
-        self._note_voice(utterance, started.frames)
+        utterance = audio.begin(
+            max(started.onset, audio.cursor), heard_from=max(started.earliest, audio.cursor)
+        )
+        self._note_voice(utterance, (f for f in started.frames if f.start >= audio.cursor))
         return [*silence, Onset(audio.utterances, started)]
 
     def _note_voice(self, utterance: OpenUtterance, frames: Iterable[VoiceFrame]) -> None:

@@ -76,7 +76,7 @@ class Speech:
 
     Of these, the first `context_samples` were published before; `context_text` is their text.
     `language` and `vocabulary` are what the session wanted when the audio was heard. `voiced` are the
-    stretches [start, end) in which a detector heard voice; None where there is no detector.
+    stretches [start, end) in which a detector may have heard voice; None where there is no detector.
     """
 
     start: int

@@ -45,7 +45,7 @@ class OpenUtterance:
         return sum(frame.end - frame.start for frame in self.voiced_frames)
 
     @property
-    def voiced(self) -> tuple[tuple[int, int], ...]:
+    def maybe_voiced(self) -> tuple[tuple[int, int], ...]:
         """The stretches [start, end) since the last cut in which there may have been voice."""
         stretches: list[tuple[int, int]] = []
         for frame in self.faint_frames:

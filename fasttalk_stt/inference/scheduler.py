@@ -1,6 +1,6 @@
 """One queue in front of the engine, over all connections.
 
-The scheduler's task alone calls the engine, so a session that no longer wants a result only leaves
+The scheduler's tasks alone call the engine, so a session that no longer wants a result only leaves
 its own wait: what was not begun is never computed, what is being computed has its result dropped.
 Finals go before speculation, and that before drafts; what waits when a seat of the engine becomes free is
 decoded as one batch. Where there are several seats drafts never take the last, so that whoever has
@@ -22,6 +22,10 @@ from fasttalk_stt.inference.errors import EngineError
 _log = structlog.get_logger(__name__)
 
 
+DRAFT_PATIENCE_S = 1.0
+"""A draft that has waited so long takes the last seat too: the audio it looks at only grows."""
+
+
 class Priority(IntEnum):
     """What goes first: lower is more urgent."""
 
@@ -41,6 +45,7 @@ class Urgency:
 class _Job:
     request: DecodeRequest
     urgency: Urgency
+    since_s: float = field(factory=trio.current_time)
     done: trio.Event = field(factory=trio.Event)
     abandoned: bool = False
     result: Hypothesis | EngineError | None = None
@@ -145,15 +150,18 @@ class Scheduler:
 
     def _take_batch(self) -> list[_Job]:
         """The most urgent jobs, oldest first: those of one urgency that wait together, shared out over
-        the seats that are free."""
+        the seats."""
         if not self._jobs:
             return []
+        seats = self._engine.seats
         most_urgent = min(job.urgency.priority for job in self._jobs)
-        if most_urgent is Priority.DRAFT and self._free_seats == 1 < self._engine.seats:
-            return []
         equals = [job for job in self._jobs if job.urgency.priority == most_urgent]
-        share = math.ceil(len(equals) / self._free_seats)
-        batch = equals[: min(share, self._batch_size)]
+        if most_urgent is Priority.DRAFT and seats > 1:
+            seats -= 1
+            waited_s = trio.current_time() - equals[0].since_s
+            if self._free_seats == 1 and waited_s < DRAFT_PATIENCE_S:
+                return []
+        batch = equals[: min(math.ceil(len(equals) / seats), self._batch_size)]
         self._jobs = [job for job in self._jobs if job not in batch]
         return batch
 

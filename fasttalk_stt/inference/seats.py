@@ -11,6 +11,9 @@ MOST_CPU_SEATS = 2
 slower than on one (3 s of speech, tiny.en, 2 cores: 136 ms on one thread, 180 ms on two), since a
 decoder's steps are too small to share. More seats would only take cores from each."""
 
+MOST_THREADS = 4
+"""What faster-whisper takes by default."""
+
 
 def count_seats(device: str, cpu_threads: int) -> int:
     """The seats of a model on this machine; `device` and `cpu_threads` as in the settings.
@@ -23,8 +26,8 @@ def count_seats(device: str, cpu_threads: int) -> int:
 
 
 def threads_per_seat(seats: int) -> int:
-    """The processor's cores, shared out."""
-    return max(_count_cores() // seats, 1)
+    """The processor's cores, shared out, up to where more gain nothing."""
+    return min(max(_count_cores() // seats, 1), MOST_THREADS)
 
 
 def _count_cores() -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from attrs import evolve
@@ -29,7 +30,7 @@ LONGEST_S = 30.0
 """Whisper's window: no request may be longer."""
 
 _WARM_UP_S = (1, 3)
-"""The model is warmed up with one request of each length, in seconds."""
+"""Each seat is warmed up with one request of each length, in seconds."""
 
 
 class WhisperXBackend:
@@ -76,9 +77,9 @@ class WhisperXBackend:
                 cpu_threads=self._cpu_threads or threads_per_seat(self.seats),
                 seats=self.seats,
             )
-            for seconds in _WARM_UP_S:
-                hum = np.sin(np.arange(seconds * SAMPLE_RATE_HZ, dtype=np.float32) / 20) * 0.1
-                self._decode(whisper, [DecodeRequest(samples=hum.astype(np.float32))])
+            hums = [_hum(seconds) for seconds in _WARM_UP_S for _ in range(self.seats)]
+            with ThreadPoolExecutor(self.seats) as pool:
+                list(pool.map(lambda hum: self._decode(whisper, [hum]), hums))
         except FOREIGN_ERRORS as error:
             raise translated(error, f"loading the model {self.model.name}") from error
         self._whisper = whisper
@@ -179,3 +180,8 @@ class WhisperXBackend:
                 requests, languages, drafts, words, strict=True
             )
         ]
+
+
+def _hum(seconds: int) -> DecodeRequest:
+    tone = np.sin(np.arange(seconds * SAMPLE_RATE_HZ, dtype=np.float32) / 20) * 0.1
+    return DecodeRequest(samples=tone.astype(np.float32))

@@ -8,8 +8,9 @@ importing, loading nor decoding ever blocks the event loop. It knows no sessions
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import trio
 
@@ -79,26 +80,32 @@ class WhisperXEngine:
         return await self._in_thread(partial(self._backend.decode, list(requests)))
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        finished = False
+        running = _Running(call, trio.lowlevel.current_trio_token())
         try:
-            result = await trio.to_thread.run_sync(
-                call, limiter=self._limiter, abandon_on_cancel=True
+            return await trio.to_thread.run_sync(
+                running.run, limiter=self._limiter, abandon_on_cancel=True
             )
-            finished = True
         finally:
-            if not finished:
-                await self._wait_until_idle()
-        return result
+            if running.is_under_way:
+                # The thread keeps its place in the limiter until it ends.
+                with trio.move_on_after(LEAVE_S, shield=True):
+                    await running.ended.wait()
 
-    async def _wait_until_idle(self) -> None:
-        """Wait up to LEAVE_S for all calls to end: a thread keeps its place in the limiter till then."""
-        with trio.move_on_after(LEAVE_S, shield=True):
-            places = [object() for _ in range(int(self._limiter.total_tokens))]
-            try:
-                for place in places:
-                    await self._limiter.acquire_on_behalf_of(place)
-            finally:
-                held = self._limiter.statistics().borrowers
-                for place in places:
-                    if place in held:
-                        self._limiter.release_on_behalf_of(place)
+
+class _Running(Generic[T]):
+    """A call in a thread, whose end can be waited for after the wait for its result was left."""
+
+    def __init__(self, call: Callable[[], T], token: trio.lowlevel.TrioToken) -> None:
+        self._call = call
+        self._token = token
+        self.ended = trio.Event()
+        self.is_under_way = False
+
+    def run(self) -> T:
+        self.is_under_way = True
+        try:
+            return self._call()
+        finally:
+            self.is_under_way = False
+            with suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(self.ended.set)

@@ -17,16 +17,16 @@ from fasttalk_stt.audio.vad import VoiceFrame, VoiceRule
 from fasttalk_stt.audio.voice_rules import silero_rule
 
 FRAME_SAMPLES = 512
-PROBABILITIES = {"#": 0.97, "+": 0.75, "-": 0.55, ".": 0.05}
+PROBABILITIES = {"#": 0.97, "+": 0.75, "-": 0.55, "_": 0.3, ".": 0.05}
 SENSITIVITIES = range(4)
 
 
-def run(pattern: str, rule: VoiceRule) -> list[SpeechEvent]:
+def run(pattern: str, rule: VoiceRule, *, endpoint_ms: int = 500) -> list[SpeechEvent]:
     machine = Endpointer(
         EndpointerSettings(
             rule=rule,
             pause_samples=1280,
-            endpoint_silence_samples=8000,
+            endpoint_silence_samples=endpoint_ms * 16,
             max_silence_samples=32_000,
         )
     )
@@ -90,6 +90,24 @@ def test_faint_voice_long_before_an_onset_does_not_belong_to_it() -> None:
     [started] = run("--" + "." * 15 + "##", rule)
     assert isinstance(started, SpeechStarted)
     assert started.earliest == started.onset
+
+
+def test_an_onset_does_not_reach_back_into_an_utterance_that_is_over() -> None:
+    rule = silero_rule(2, bot_is_speaking=False)
+    events = run("#####" + "." * 18 + "#", rule, endpoint_ms=350)
+    *_, ended, started = events
+    assert isinstance(ended, SpeechEnded)
+    assert isinstance(started, SpeechStarted)
+    assert started.earliest == 23 * FRAME_SAMPLES
+
+
+def test_nothing_reaches_back_over_what_the_bot_says() -> None:
+    [quiet] = run("______.##", silero_rule(2, bot_is_speaking=False))
+    [busy] = run("______.##", silero_rule(2, bot_is_speaking=True))
+    assert isinstance(quiet, SpeechStarted)
+    assert isinstance(busy, SpeechStarted)
+    assert quiet.earliest == 0
+    assert busy.earliest == busy.onset
 
 
 def test_an_onset_reaches_back_three_seconds_at_most() -> None:

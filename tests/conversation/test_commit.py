@@ -60,6 +60,15 @@ def test_only_words_that_two_drafts_agree_on_are_committed(earlier: str, expecte
     assert committable(now, said(earlier), start=0, edge=7 * 4_000 + 8_000) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("my code is 8 6 0", 3), ("is it 8 or 9 then", 6), ("8 6 0 9", 0), ("room 12 is", 3)],
+)
+def test_a_number_that_is_read_out_is_not_cut_in_two(text: str, expected: int) -> None:
+    now = said(text)
+    assert committable(now, now, start=0, edge=now[-1].end + 16_000) == expected
+
+
 def test_audio_that_waited_too_long_needs_no_agreement() -> None:
     assert committable(said("I heard a beep"), [], start=0, edge=160_000) == 4
 

@@ -76,6 +76,34 @@ def test_committed_words_go_on_as_context() -> None:
     assert len(segment.speech.samples) == (4_100 + 200) * MS
 
 
+def test_several_commits_are_context_together() -> None:
+    driver = Driver()
+    driver.hear(sound(2.1))
+    driver.look()
+    for _ in range(4):
+        driver.hear(sound(1.0))
+        if driver.drafts:
+            driver.look()
+    driver.send_ready()
+    assert len(driver.finals) >= 2
+    driver.hear(silence(0.8))
+    (entry,) = driver.wanted
+    assert entry.segment.speech is not None
+    committed = " ".join(final.data.text for final in driver.finals)
+    assert entry.segment.speech.context_text == committed
+
+
+@pytest.mark.parametrize("command", ["flush", "end"])
+def test_what_was_said_and_ended_opens_nothing_again(command: str) -> None:
+    driver = Driver(fasttalk_mode=True, endpoint_silence_ms=200)
+    driver.hear(np.concatenate((sound(1.0), silence(0.25))))
+    driver.resolve(driver.wanted[0])
+    if command == "flush":
+        driver.do(driver.session.flush(driver.now_s))
+    driver.end()
+    assert len(driver.of_type("voice_activity_detected")) == 1
+
+
 @pytest.mark.parametrize(("pause_s", "goes_on"), [(0.8, True), (1.5, False)])
 def test_what_was_said_just_before_is_context(pause_s: float, goes_on: bool) -> None:
     driver = Driver()

@@ -121,7 +121,9 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Load:
             return model
 
         monkeypatch.setattr(whisperx_backend, "WhisperModel", build)
-        backend = WhisperXBackend(ResolvedModel("scripted", Path("none"), source="directory"))
+        backend = WhisperXBackend(
+            ResolvedModel("scripted", Path("none"), source="directory"), cpu_threads=1_024
+        )
         backend.load()
         model.script = list(script)
         model.contexts.clear()
