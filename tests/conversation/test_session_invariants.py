@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -39,9 +40,9 @@ STEPS = st.one_of(
     st.tuples(st.just("barge_in"), st.sampled_from(["processing", "responding"])),
     st.tuples(st.just("eager"), st.booleans()),
     st.tuples(st.just("stall"), st.none()),
-    st.tuples(st.just("answer"), st.tuples(st.integers(0, 9), st.sampled_from("wnfb"))),
-    st.tuples(st.just("speculate"), st.sampled_from("wwnfb")),
-    st.tuples(st.just("look"), st.sampled_from("wnf")),
+    st.tuples(st.just("answer"), st.tuples(st.integers(0, 9), st.sampled_from("wnfbd"))),
+    st.tuples(st.just("speculate"), st.sampled_from("wwnfbd")),
+    st.tuples(st.just("look"), st.sampled_from("wnfd")),
     st.tuples(st.just("send"), st.none()),
 )
 CONFIGS = st.fixed_dictionaries(
@@ -59,7 +60,12 @@ CONFIGS = st.fixed_dictionaries(
 
 def outcome(kind: str, start: int, end: int) -> Heard | Failure:
     yeah = Heard((HeardWord(" Yeah.", start, end, 0.9),), language="en")
-    return {"w": words_in(start, end), "n": NOTHING_HEARD, "f": FAILURE, "b": yeah}[kind]
+    words = words_in(start, end)
+    figures = attrs.evolve(
+        words,
+        words=tuple(attrs.evolve(w, text=f" {w.start // 6_400 * 7 % 10}") for w in words.words),
+    )
+    return {"w": words, "n": NOTHING_HEARD, "f": FAILURE, "b": yeah, "d": figures}[kind]
 
 
 def act(driver: Driver, step: str, value: object) -> None:  # noqa: PLR0912 - one case a step
