@@ -81,12 +81,12 @@ VOLUME /models
 # 8000: clients. 9091: operators, keep it private.
 EXPOSE 8000 9091
 
-# Live, not ready: a container that still downloads its model is healthy. Readiness is for the
-# load balancer, at /health/ready. The start covers the import of the model libraries.
+# Live, not ready: readiness is for the load balancer, at /health/ready. While a model is downloaded for
+# the first time nothing answers: fill the volume before, or give the start period time for it.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python3", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('WEBSOCKET_PORT', '8000') + '/health/live', timeout=4)"]
 
 # SIGTERM drains for at most DRAIN_TIMEOUT (20 s): give `docker stop` more than its 10 s, as in
-# `docker stop --time 30`, and an orchestrator's grace period likewise.
+# `docker stop --time 35`, and an orchestrator's grace period likewise.
 ENTRYPOINT ["fasttalk-stt"]
 CMD ["serve"]
