@@ -120,7 +120,8 @@ def test_mixed_batch(backends: Backends, samples: dict[str, CorpusEntry]) -> Non
     assert (detected.language, detected.text) == ("en", english.text)
     assert 0.3 < detected.language_confidence <= 1.0
     assert (spanish.language, spanish.language_confidence) == ("es", 1.0)
-    assert spanish.text != english.text
+    # The language reached the decoder, which does not believe in it.
+    assert spanish.average_log_probability < english.average_log_probability - 0.05
     assert "Katherine Schneider" in vocabulary.text
     assert "Kubernetes" in vocabulary.text
     assert after_prefix.text.lower().startswith("like in paris")
