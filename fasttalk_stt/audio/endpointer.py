@@ -114,6 +114,12 @@ class Endpointer:
         """The latest frames that may be voice: what an onset now would reach back to."""
         return list(self._faint.frames)
 
+    @property
+    def doubtful_from(self) -> int | None:
+        """Where the earliest frame begins that an onset might still need; None where there is none."""
+        doubtful = (self._evidence.frames, self._faint.frames)
+        return min((frames[0].start for frames in doubtful if frames), default=None)
+
     def push(self, frame: VoiceFrame) -> list[SpeechEvent]:
         """Take the next frame, in order and without a gap."""
         # What the silence before this frame's end has decided is not undone by the frame.

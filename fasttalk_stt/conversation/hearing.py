@@ -129,13 +129,8 @@ class Hearing:
     @property
     def silent_to(self) -> int:
         """Up to where nothing can be voice any more, while no utterance is open."""
-        endpointer = self._endpointer
-        starts = (
-            frames[0].start
-            for frames in (endpointer.candidate_frames, endpointer.faint_frames)
-            if frames
-        )
-        return min(starts, default=self.heard_to)
+        doubtful_from = self._endpointer.doubtful_from
+        return self.heard_to if doubtful_from is None else doubtful_from
 
     @property
     def speech_end(self) -> int:

@@ -3,8 +3,8 @@
 The scheduler's tasks alone call the engine, so a session that no longer wants a result only leaves
 its own wait: what was not begun is never computed, what is being computed has its result dropped.
 Finals go before speculation, and that before drafts; what waits when a seat of the engine becomes free is
-decoded as one batch. Where there are several seats drafts never take the last, so that whoever has
-finished speaking does not wait for somebody who goes on.
+decoded as one batch. Where there are several seats drafts leave the last one free for a while, so that
+whoever has finished speaking does not wait for somebody who goes on.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from fasttalk_stt.inference.decoding import (
     pad_features,
 )
 from fasttalk_stt.inference.engine import SAMPLE_RATE_HZ, DecodedWord, DecodeRequest
-from fasttalk_stt.inference.models import ResolvedModel
+from fasttalk_stt.inference.models import ResolvedModel, has_cuda
 from fasttalk_stt.inference.quiet import import_whisperx
 from fasttalk_stt.inference.word_times import (
     LANGUAGES_WITHOUT_SPACES,
@@ -63,12 +63,11 @@ class WhisperModel:
         seats: int,
     ) -> None:
         asr = import_whisperx()
-        from ctranslate2 import get_cuda_device_count  # noqa: PLC0415
         from faster_whisper.tokenizer import Tokenizer  # noqa: PLC0415
         from faster_whisper.transcribe import get_suppressed_tokens  # noqa: PLC0415
 
         if device == "auto":
-            device = "cuda" if get_cuda_device_count() > 0 else "cpu"
+            device = "cuda" if has_cuda() else "cpu"
         if compute_type == "auto":
             compute_type = "float16" if device == "cuda" else "int8"
         self._whisper: Foreign = asr.WhisperModel(
