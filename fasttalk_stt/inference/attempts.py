@@ -67,18 +67,30 @@ class Attempt:
         wanted_s = max(n_frames / FRAMES_PER_S + self.margin_s, self.shortest_s)
         return min(math.ceil(wanted_s) * FRAMES_PER_S, FULL_CONTEXT_FRAMES)
 
+    def sees_as_much_as(self, other: Attempt) -> bool:
+        """Whether both give the encoder the same context."""
+        return (self.margin_s, self.shortest_s) == (other.margin_s, other.shortest_s)
+
 
 @frozen
 class Ladder:
     """The attempts of one engine, from the cheapest to the surest.
 
-    `sampled` is for loops that even the full context does not end.
+    The stamped ones look again at what the encoder made for the one they follow. `sampled` is for loops
+    that even the full context does not end.
     """
 
     close: Attempt
+    close_stamped: Attempt
     near: Attempt
+    near_stamped: Attempt
     full: Attempt
     sampled: Attempt
+
+    @property
+    def little_context(self) -> tuple[Attempt, ...]:
+        """Those whose answers say things twice that were said once."""
+        return self.close, self.close_stamped
 
     def first(self, requests: Sequence[DecodeRequest], *, language_is_told: bool) -> Attempt:
         """Where a batch begins: one attempt for all, at the context the most demanding needs."""
@@ -92,19 +104,22 @@ class Ladder:
     def after(self, attempt: Attempt, doubt: Doubt) -> Attempt | None:
         """What to try when an attempt left a doubt; None: keep what there is.
 
-        A loop climbs to the end. Everything else gets one more attempt: whoever speaks indistinctly
-        is not understood better at the third. An answer that stops short gets it with the full
-        context, since base stops at the same place with 15 s ("Complexity" for "Complexity of
-        complete marketing planning"); it is rare, and the loss is the greatest.
+        Time stamps settle most doubts: with them the decoder knows where it is, and stops at the end. Of
+        400 requests of utterances with `endpoint_silence_ms` 200, 14 left a doubt (tiny.en); 11 were
+        settled so, for 40 ms each, and with the right words; 15 s of context settled 9, for 190 ms. What
+        is left gets the full context, but for an unlikely answer: whoever speaks indistinctly is not
+        understood better at the third. An echo is asked without its prefix, which makes it another
+        request, and is not found again.
         """
-        if attempt is self.sampled:
-            return None
-        if attempt is self.full:
-            # An echo is asked without its prefix, which makes it another request.
-            return {Doubt.LOOP: self.sampled, Doubt.ECHO: self.full}.get(doubt)
-        if attempt is self.near or doubt is Doubt.STOPS_SHORT:
-            return self.full
-        return self.near
+        if doubt is Doubt.ECHO:
+            return self.near if attempt in self.little_context else self.full
+        if attempt is self.close:
+            return self.close_stamped
+        if attempt is self.near:
+            return self.near_stamped
+        if attempt in (self.close_stamped, self.near_stamped):
+            return None if doubt is Doubt.UNLIKELY else self.full
+        return self.sampled if attempt is self.full and doubt is Doubt.LOOP else None
 
 
 def make_ladder(*, beam_size: int | None = None, with_timestamps: bool = False) -> Ladder:
@@ -112,9 +127,13 @@ def make_ladder(*, beam_size: int | None = None, with_timestamps: bool = False) 
     wide = DecodingOptions(beam_size=beam_size or WIDE_BEAM, with_timestamps=with_timestamps)
     narrow = evolve(wide, beam_size=beam_size or CLOSE_BEAM)
     sampling = evolve(wide, temperature=SAMPLING_TEMPERATURE)
+    close = Attempt(CLOSE_MARGIN_S, CLOSE_SHORTEST_S, narrow, is_tight=True)
+    near = Attempt(NEAR_MARGIN_S, NEAR_SHORTEST_S, wide)
     return Ladder(
-        close=Attempt(CLOSE_MARGIN_S, CLOSE_SHORTEST_S, narrow, is_tight=True),
-        near=Attempt(NEAR_MARGIN_S, NEAR_SHORTEST_S, wide),
+        close=close,
+        close_stamped=evolve(close, options=evolve(narrow, with_timestamps=True)),
+        near=near,
+        near_stamped=evolve(near, options=evolve(wide, with_timestamps=True)),
         full=Attempt(FULL_CONTEXT_S, FULL_CONTEXT_S, wide),
         sampled=Attempt(FULL_CONTEXT_S, FULL_CONTEXT_S, sampling),
     )

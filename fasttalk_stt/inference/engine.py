@@ -12,10 +12,17 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
 SAMPLE_RATE_HZ = 16_000
 """The rate of all audio that reaches an engine."""
+
+
+@define(eq=False)
+class Interest:
+    """Whether anybody waits for an answer: the event loop says so, and an engine's thread looks."""
+
+    is_lost: bool = False
 
 
 @frozen
@@ -25,7 +32,8 @@ class DecodeRequest:
     `samples` is float32[n_samples], mono, -1..1, at 16 kHz, at most 30 s. `language` is an
     ISO 639-1 code, or None to detect it. `prefix_text` is what was already committed from the
     beginning of these samples, `prefix_s` how many seconds of them it covers: the decoder goes on
-    after it and never returns it again. `vocabulary` holds names and terms to favour.
+    after it and never returns it again. `vocabulary` holds names and terms to favour. When `interest` is
+    lost an engine may stop.
     """
 
     samples: npt.NDArray[np.float32] = field(eq=False, repr=False)
@@ -33,6 +41,7 @@ class DecodeRequest:
     vocabulary: tuple[str, ...] = ()
     prefix_text: str = ""
     prefix_s: float = 0.0
+    interest: Interest = field(factory=Interest, eq=False, repr=False)
 
     @property
     def duration_s(self) -> float:
@@ -118,4 +127,7 @@ class Engine(Protocol):
         """
 
     async def decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
-        """Decode a batch; the results are in the order of the requests."""
+        """Decode a batch; the results are in the order of the requests.
+
+        May raise NobodyWaitsError when the interest in all of them is lost.
+        """

@@ -17,3 +17,7 @@ class GpuError(EngineError):
 
 class GpuMemoryExhaustedError(GpuError):
     """The accelerator ran out of memory."""
+
+
+class NobodyWaitsError(EngineError):
+    """The answer was not computed, since all who had asked for it had left."""

@@ -1,7 +1,8 @@
 """One queue in front of the engine, over all connections.
 
 The scheduler's tasks alone call the engine, so a session that no longer wants a result only leaves
-its own wait: what was not begun is never computed, what is being computed has its result dropped.
+its own wait: what was not begun is never computed, what is being computed is left off at the engine's next
+step, and its result dropped.
 Finals go before speculation, and that before drafts; what waits when a seat of the engine becomes free is
 decoded as one batch. Where there are several seats drafts leave the last one free for a while, so that
 whoever has finished speaking does not wait for somebody who goes on.
@@ -17,7 +18,7 @@ import trio
 from attrs import define, field, frozen
 
 from fasttalk_stt.inference.engine import DecodeRequest, Engine, Hypothesis
-from fasttalk_stt.inference.errors import EngineError
+from fasttalk_stt.inference.errors import EngineError, NobodyWaitsError
 
 _log = structlog.get_logger(__name__)
 
@@ -47,7 +48,6 @@ class _Job:
     urgency: Urgency
     since_s: float = field(factory=trio.current_time)
     done: trio.Event = field(factory=trio.Event)
-    abandoned: bool = False
     result: Hypothesis | EngineError | None = None
 
     def finish(self, result: Hypothesis | EngineError) -> None:
@@ -114,7 +114,7 @@ class Scheduler:
             await job.done.wait()
         finally:
             if not job.done.is_set():
-                job.abandoned = True
+                job.request.interest.is_lost = True
                 self._abandoned += 1
                 if job in self._jobs:
                     # At once, for its audio's sake: behind urgent jobs it might lie here for long.
@@ -171,6 +171,9 @@ class Scheduler:
             hypotheses = await self._engine.decode([job.request for job in batch])
             if len(hypotheses) != len(batch):
                 raise EngineError(f"{len(hypotheses)} answers to {len(batch)} requests")
+        except NobodyWaitsError as error:
+            for job in batch:
+                job.finish(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, other sessions must go on
             await self._fail(batch, error)
         else:
@@ -182,7 +185,7 @@ class Scheduler:
         """A batch that failed is decoded one by one: only the culprit shall suffer."""
         if len(batch) > 1:
             for job in batch:
-                if not job.abandoned:
+                if not job.request.interest.is_lost:
                     await self._decode([job])
             return
         if isinstance(error, EngineError):

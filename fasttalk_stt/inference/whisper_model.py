@@ -112,6 +112,10 @@ class WhisperModel:
             np.stack([pad_features(item, n_context_frames) for item in features])
         )
 
+    def part(self, encoded: Foreign, row: int) -> Foreign:
+        """The encoder's output for one of the requests."""
+        return _take(encoded, [row])
+
     def told_language(self, request: DecodeRequest) -> Language | None:
         """The request's language, where it is not to be detected."""
         if not self.is_multilingual:

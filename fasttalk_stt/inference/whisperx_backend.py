@@ -13,18 +13,18 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from attrs import evolve
+from attrs import evolve, frozen
 
 from fasttalk_stt.inference.answers import Answer, Language, best_answer, to_hypothesis
 from fasttalk_stt.inference.attempts import Attempt, make_ladder
 from fasttalk_stt.inference.doubts import Doubt, find_doubt
 from fasttalk_stt.inference.engine import SAMPLE_RATE_HZ, DecodeRequest, Hypothesis
-from fasttalk_stt.inference.errors import EngineError
+from fasttalk_stt.inference.errors import EngineError, NobodyWaitsError
 from fasttalk_stt.inference.foreign_errors import FOREIGN_ERRORS, translated
 from fasttalk_stt.inference.loops import token_limit
 from fasttalk_stt.inference.models import ResolvedModel
 from fasttalk_stt.inference.seats import count_seats, threads_per_seat
-from fasttalk_stt.inference.whisper_model import WhisperModel
+from fasttalk_stt.inference.whisper_model import Foreign, WhisperModel
 
 LONGEST_S = 30.0
 """Whisper's window: no request may be longer."""
@@ -112,25 +112,36 @@ class WhisperXBackend:
         attempt = self._ladder.first(
             requests, language_is_told=all(language is not None for language in told)
         )
-        firsts = self._attempt(whisper, requests, told, attempt)
+        encoding = _encode(whisper, requests, attempt)
+        firsts = self._ask(whisper, requests, told, attempt, encoding)
         hypotheses = []
-        for request, first in zip(requests, firsts, strict=True):
-            answers = self._ask_on(whisper, request, attempt, first)
+        for row, (request, first) in enumerate(zip(requests, firsts, strict=True)):
+            answers = [first]
+            if first.doubt is not None:
+                answers += self._ask_on(whisper, request, attempt, first, encoding.of(row, whisper))
             compute_ms = sum(answer.compute_ms for answer in answers)
             hypotheses.append(to_hypothesis(request, best_answer(answers), compute_ms))
         return hypotheses
 
     def _ask_on(
-        self, whisper: WhisperModel, request: DecodeRequest, attempt: Attempt, first: Answer
+        self,
+        whisper: WhisperModel,
+        request: DecodeRequest,
+        attempt: Attempt,
+        first: Answer,
+        encoding: _Encoding,
     ) -> list[Answer]:
-        """Ask again, for this request alone, as long as there is a doubt and something left to try."""
-        answers = [first]
+        """Ask again, for this request alone, as long as there is a doubt and something left to try.
+
+        Returns the answers that followed the first.
+        """
+        answers: list[Answer] = []
         skipped_s = 0.0
-        while (doubt := answers[-1].doubt) is not None:
+        doubt = first.doubt
+        while doubt is not None and not request.interest.is_lost:
             following = self._ladder.after(attempt, doubt)
             if following is None:
                 break
-            attempt = following
             if doubt is Doubt.ECHO:
                 # People do repeat themselves. Without the prefix, only what is in the audio counts.
                 skip = int(request.prefix_s * SAMPLE_RATE_HZ)
@@ -138,24 +149,26 @@ class WhisperXBackend:
                 request = evolve(
                     request, samples=request.samples[skip:], prefix_text="", prefix_s=0.0
                 )
-            [answer] = self._attempt(whisper, [request], [first.language], attempt)
+            if doubt is Doubt.ECHO or not following.sees_as_much_as(attempt):
+                encoding = _encode(whisper, [request], following)
+            attempt = following
+            [answer] = self._ask(whisper, [request], [first.language], attempt, encoding)
             answers.append(answer.shifted(skipped_s))
-            if doubt is not Doubt.LOOP:
-                break
+            doubt = answer.doubt
+            encoding = encoding.paid()
         return answers
 
-    def _attempt(
+    def _ask(
         self,
         whisper: WhisperModel,
         requests: Sequence[DecodeRequest],
         told: Sequence[Language | None],
         attempt: Attempt,
+        encoding: _Encoding,
     ) -> list[Answer]:
+        _stop_if_nobody_waits(requests)
         begun_s = time.perf_counter()
-        options = attempt.options
-        features = [whisper.features(request.samples) for request in requests]
-        n_frames = [item.shape[1] for item in features]
-        encoded = whisper.encode(features, attempt.context_frames(max(n_frames)))
+        options, encoded = attempt.options, encoding.encoded
         languages = whisper.find_languages(told, encoded)
         prompts = [
             whisper.prompt(request, language, with_timestamps=options.with_timestamps)
@@ -166,20 +179,54 @@ class WhisperXBackend:
             for request, language in zip(requests, languages, strict=True)
         ]
         drafts = whisper.draft(encoded, languages, prompts, limits, options)
-        words = whisper.align(encoded, languages, prompts, drafts, n_frames)
+        _stop_if_nobody_waits(requests)
+        words = whisper.align(encoded, languages, prompts, drafts, encoding.n_frames)
         share_ms = 1000 * (time.perf_counter() - begun_s) / len(requests)
         return [
             Answer(
                 draft=draft,
                 words=timed,
                 language=language,
-                doubt=find_doubt(draft, timed, request, is_close=attempt is self._ladder.close),
-                compute_ms=share_ms,
+                doubt=find_doubt(
+                    draft, timed, request, is_close=attempt in self._ladder.little_context
+                ),
+                compute_ms=share_ms + encoding.compute_ms,
             )
             for request, language, draft, timed in zip(
                 requests, languages, drafts, words, strict=True
             )
         ]
+
+
+@frozen
+class _Encoding:
+    """What the encoder made of requests: of how many frames each, and for how many ms of work each."""
+
+    encoded: Foreign
+    n_frames: tuple[int, ...]
+    compute_ms: float
+
+    def of(self, row: int, whisper: WhisperModel) -> _Encoding:
+        """That of one request, for which its first answer has paid."""
+        return _Encoding(whisper.part(self.encoded, row), self.n_frames[row : row + 1], 0.0)
+
+    def paid(self) -> _Encoding:
+        return evolve(self, compute_ms=0.0)
+
+
+def _encode(
+    whisper: WhisperModel, requests: Sequence[DecodeRequest], attempt: Attempt
+) -> _Encoding:
+    begun_s = time.perf_counter()
+    features = [whisper.features(request.samples) for request in requests]
+    n_frames = tuple(item.shape[1] for item in features)
+    encoded = whisper.encode(features, attempt.context_frames(max(n_frames)))
+    return _Encoding(encoded, n_frames, 1000 * (time.perf_counter() - begun_s) / len(requests))
+
+
+def _stop_if_nobody_waits(requests: Sequence[DecodeRequest]) -> None:
+    if all(request.interest.is_lost for request in requests):
+        raise NobodyWaitsError("nobody waits for these answers any more")
 
 
 def _hum(seconds: int) -> DecodeRequest:

@@ -55,38 +55,46 @@ def climb(first: Attempt, doubt: Doubt) -> list[Attempt]:
 
 
 def test_a_loop_climbs_to_the_end() -> None:
-    assert climb(LADDER.close, Doubt.LOOP) == [
-        LADDER.close,
-        LADDER.near,
-        LADDER.full,
-        LADDER.sampled,
-    ]
+    to_the_end = [LADDER.full, LADDER.sampled]
+    assert climb(LADDER.close, Doubt.LOOP) == [LADDER.close, LADDER.close_stamped, *to_the_end]
+    assert climb(LADDER.near, Doubt.LOOP) == [LADDER.near, LADDER.near_stamped, *to_the_end]
     assert LADDER.sampled.options.temperature > 0
 
 
+@pytest.mark.parametrize("doubt", [Doubt.TWICE, Doubt.STOPS_SHORT])
+def test_time_stamps_and_then_the_full_context_shall_settle_a_doubt(doubt: Doubt) -> None:
+    assert climb(LADDER.close, doubt) == [LADDER.close, LADDER.close_stamped, LADDER.full]
+    assert climb(LADDER.near, doubt) == [LADDER.near, LADDER.near_stamped, LADDER.full]
+
+
+def test_what_is_spoken_indistinctly_is_asked_once_more() -> None:
+    assert climb(LADDER.close, Doubt.UNLIKELY) == [LADDER.close, LADDER.close_stamped]
+    assert climb(LADDER.near, Doubt.UNLIKELY) == [LADDER.near, LADDER.near_stamped]
+    assert climb(LADDER.full, Doubt.UNLIKELY) == [LADDER.full]
+
+
+def test_time_stamps_are_asked_for_of_the_same_encoding() -> None:
+    assert LADDER.close_stamped.sees_as_much_as(LADDER.close)
+    assert LADDER.near_stamped.sees_as_much_as(LADDER.near)
+    assert not LADDER.full.sees_as_much_as(LADDER.near_stamped)
+    stamped = (LADDER.close_stamped, LADDER.near_stamped)
+    assert all(attempt.options.with_timestamps for attempt in stamped)
+
+
 @pytest.mark.parametrize(
-    ("doubt", "following"),
+    ("attempt", "following"),
     [
-        (Doubt.UNLIKELY, LADDER.near),
-        (Doubt.TWICE, LADDER.near),
-        (Doubt.ECHO, LADDER.near),
-        (Doubt.STOPS_SHORT, LADDER.full),
+        (LADDER.close, LADDER.near),
+        (LADDER.close_stamped, LADDER.near),
+        (LADDER.near, LADDER.full),
+        (LADDER.near_stamped, LADDER.full),
+        (LADDER.full, LADDER.full),
     ],
 )
-def test_the_doubt_decides_how_much_more_context_is_asked_for(
-    doubt: Doubt, following: Attempt
+def test_an_echo_is_always_asked_again_with_more_context(
+    attempt: Attempt, following: Attempt
 ) -> None:
-    assert LADDER.after(LADDER.close, doubt) is following
-
-
-@pytest.mark.parametrize("doubt", [Doubt.UNLIKELY, Doubt.TWICE, Doubt.STOPS_SHORT])
-def test_there_is_no_more_than_the_full_context(doubt: Doubt) -> None:
-    assert LADDER.after(LADDER.near, doubt) is LADDER.full
-    assert LADDER.after(LADDER.full, doubt) is None
-
-
-def test_an_echo_is_always_asked_again() -> None:
-    assert LADDER.after(LADDER.full, Doubt.ECHO) is LADDER.full
+    assert LADDER.after(attempt, Doubt.ECHO) is following
 
 
 def test_a_beam_can_be_set_for_all() -> None:

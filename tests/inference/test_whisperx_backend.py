@@ -21,6 +21,7 @@ from fasttalk_stt.inference.decoding import (
     Prompt,
 )
 from fasttalk_stt.inference.engine import SAMPLE_RATE_HZ, DecodedWord, DecodeRequest
+from fasttalk_stt.inference.errors import NobodyWaitsError
 from fasttalk_stt.inference.models import ResolvedModel
 from fasttalk_stt.inference.whisperx_backend import WhisperXBackend
 
@@ -37,8 +38,10 @@ class ScriptedModel:
 
     script: list[str] = field(factory=lambda: ["hello"])
     contexts: list[int] = field(factory=list)
+    stamped: list[bool] = field(factory=list)
     temperatures: list[float] = field(factory=list)
     seen: list[list[DecodeRequest]] = field(factory=list)
+    detections: int = 0
     languages: frozenset[str] = frozenset({"en"})
     _requests: list[DecodeRequest] = field(factory=list)
 
@@ -52,7 +55,11 @@ class ScriptedModel:
     def encode(self, features: Sequence[npt.NDArray[np.float32]], n_context_frames: int) -> None:
         self.contexts.append(n_context_frames)
 
+    def part(self, encoded: None, row: int) -> None:
+        self._requests = [self._requests[row]]
+
     def find_languages(self, told: Sequence[Language | None], encoded: None) -> list[Language]:
+        self.detections += sum(language is None for language in told)
         return [language or Language("de", 0.6) for language in told]
 
     def prompt(
@@ -70,6 +77,8 @@ class ScriptedModel:
         options: DecodingOptions,
     ) -> list[Draft]:
         self.temperatures.append(options.temperature)
+        self.stamped.append(options.with_timestamps)
+        self._requests = self._requests[-len(prompts) :]
         self.seen.append(self._requests)
         texts = [self.script.pop(0) if len(self.script) > 1 else self.script[0] for _ in prompts]
         return [
@@ -128,6 +137,8 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Load:
         model.script = list(script)
         model.contexts.clear()
         model.temperatures.clear()
+        model.stamped.clear()
+        model.detections = 0
         model.seen.clear()
         return backend, model
 
@@ -150,7 +161,8 @@ def test_a_doubtful_answer_is_asked_once_more_alone(load: Load) -> None:
     backend, model = load(["fine", "?mumble", "mumbling"])
     clear, mumbled = backend.decode([request(), request(3.0)])
     assert (clear.text, mumbled.text) == ("fine", "mumbling")
-    assert model.contexts == [900, 1500]
+    assert model.contexts == [900]
+    assert model.stamped == [False, True]
     assert [len(asked) for asked in model.seen] == [2, 1]
     assert mumbled.compute_ms > clear.compute_ms
 
@@ -159,14 +171,15 @@ def test_what_stays_doubtful_is_not_asked_a_third_time(load: Load) -> None:
     backend, model = load(["?mumble"])
     [hypothesis] = backend.decode([request()])
     assert hypothesis.text == "mumble"
-    assert len(model.contexts) == 2
+    assert len(model.seen) == 2
 
 
 def test_a_loop_is_followed_to_the_end_and_then_cut(load: Load) -> None:
     backend, model = load([LOOP])
     [hypothesis] = backend.decode([request()])
     assert hypothesis.text == "a b c"
-    assert model.contexts == [900, 1500, FULL_CONTEXT_FRAMES, FULL_CONTEXT_FRAMES]
+    assert model.contexts == [900, FULL_CONTEXT_FRAMES]
+    assert model.stamped == [False, True, False, False]
     assert model.temperatures == [0.0, 0.0, 0.0, 0.4]
 
 
@@ -184,4 +197,25 @@ def test_a_language_is_detected_once(load: Load) -> None:
     backend, model = load(["?ja", "ja"])
     [hypothesis] = backend.decode([request(language=None)])
     assert (hypothesis.language, hypothesis.language_confidence) == ("de", 0.6)
-    assert model.contexts == [1500, FULL_CONTEXT_FRAMES]
+    assert model.detections == 1
+    assert model.contexts == [1500]
+
+
+def test_what_nobody_waits_for_is_left_off_at_the_next_step(load: Load) -> None:
+    backend, model = load(["hello"])
+    unwanted, wanted = request(), request()
+    unwanted.interest.is_lost = True
+    with pytest.raises(NobodyWaitsError):
+        backend.decode([unwanted])
+    assert model.contexts == [900]
+    assert not model.seen
+    # One that waits is reason enough for its batch.
+    assert len(backend.decode([unwanted, wanted])) == 2
+
+
+def test_what_nobody_waits_for_is_not_asked_again(load: Load) -> None:
+    backend, model = load(["?mumble", "hello"])
+    unwanted = request()
+    unwanted.interest.is_lost = True
+    backend.decode([unwanted, request()])
+    assert len(model.seen) == 1
