@@ -76,21 +76,20 @@ class Attempt:
 class Ladder:
     """The attempts of one engine, from the cheapest to the surest.
 
-    The stamped ones look again at what the encoder made for the one they follow. `sampled` is for loops
+    `stamped` looks again, with time stamps, at what the encoder made for `close`. `sampled` is for loops
     that even the full context does not end.
     """
 
     close: Attempt
-    close_stamped: Attempt
+    stamped: Attempt
     near: Attempt
-    near_stamped: Attempt
     full: Attempt
     sampled: Attempt
 
     @property
     def little_context(self) -> tuple[Attempt, ...]:
         """Those whose answers say things twice that were said once."""
-        return self.close, self.close_stamped
+        return self.close, self.stamped
 
     def first(self, requests: Sequence[DecodeRequest], *, language_is_told: bool) -> Attempt:
         """Where a batch begins: one attempt for all, at the context the most demanding needs."""
@@ -101,25 +100,32 @@ class Ladder:
             return self.near
         return self.close
 
-    def after(self, attempt: Attempt, doubt: Doubt) -> Attempt | None:
-        """What to try when an attempt left a doubt; None: keep what there is.
+    def after(
+        self, attempt: Attempt, doubt: Doubt, request: DecodeRequest, *, n_asked: int
+    ) -> Attempt | None:
+        """What to try when an attempt, the `n_asked`-th, left a doubt; None: keep what there is.
 
-        Time stamps settle most doubts: with them the decoder knows where it is, and stops at the end. Of
-        400 requests of utterances with `endpoint_silence_ms` 200, 14 left a doubt (tiny.en); 11 were
-        settled so, for 40 ms each, and with the right words; 15 s of context settled 9, for 190 ms. What
-        is left gets the full context, but for an unlikely answer: whoever speaks indistinctly is not
-        understood better at the third. An echo is asked without its prefix, which makes it another
-        request, and is not found again.
+        Time stamps settle most doubts about short requests: with them the decoder knows where it is,
+        and stops at the end. Of 400 requests of utterances with `endpoint_silence_ms` 200, 14 left a
+        doubt (tiny.en); 11 were settled so, for 40 ms each, and with the right words; 15 s of context
+        settled 9, for 190 ms. Behind a prefix they are no good: there the answer often is empty.
+
+        A loop climbs to the end. Everything else gets one more attempt, and what time stamps did not
+        settle a third, unless it is only unlikely: whoever speaks indistinctly is not understood better
+        then. An answer that stops short behind a prefix gets the full context at once, since base stops
+        at the same place with 15 s ("Complexity" for "Complexity of complete marketing planning"). An
+        echo is asked without its prefix, which makes it another request.
         """
-        if doubt is Doubt.ECHO:
-            return self.near if attempt in self.little_context else self.full
-        if attempt is self.close:
-            return self.close_stamped
-        if attempt is self.near:
-            return self.near_stamped
-        if attempt in (self.close_stamped, self.near_stamped):
-            return None if doubt is Doubt.UNLIKELY else self.full
-        return self.sampled if attempt is self.full and doubt is Doubt.LOOP else None
+        is_last = doubt is Doubt.UNLIKELY if attempt is self.stamped else n_asked > 1
+        if attempt is self.sampled or (is_last and doubt is not Doubt.LOOP):
+            return None
+        if attempt is self.full:
+            return {Doubt.LOOP: self.sampled, Doubt.ECHO: self.full}.get(doubt)
+        if attempt is self.close and not request.prefix_text:
+            return self.stamped
+        if attempt is self.close and doubt is not Doubt.STOPS_SHORT:
+            return self.near
+        return self.full
 
 
 def make_ladder(*, beam_size: int | None = None, with_timestamps: bool = False) -> Ladder:
@@ -128,12 +134,10 @@ def make_ladder(*, beam_size: int | None = None, with_timestamps: bool = False) 
     narrow = evolve(wide, beam_size=beam_size or CLOSE_BEAM)
     sampling = evolve(wide, temperature=SAMPLING_TEMPERATURE)
     close = Attempt(CLOSE_MARGIN_S, CLOSE_SHORTEST_S, narrow, is_tight=True)
-    near = Attempt(NEAR_MARGIN_S, NEAR_SHORTEST_S, wide)
     return Ladder(
         close=close,
-        close_stamped=evolve(close, options=evolve(narrow, with_timestamps=True)),
-        near=near,
-        near_stamped=evolve(near, options=evolve(wide, with_timestamps=True)),
+        stamped=evolve(close, options=evolve(narrow, with_timestamps=True)),
+        near=Attempt(NEAR_MARGIN_S, NEAR_SHORTEST_S, wide),
         full=Attempt(FULL_CONTEXT_S, FULL_CONTEXT_S, wide),
         sampled=Attempt(FULL_CONTEXT_S, FULL_CONTEXT_S, sampling),
     )

@@ -139,7 +139,7 @@ class WhisperXBackend:
         skipped_s = 0.0
         doubt = first.doubt
         while doubt is not None and not request.interest.is_lost:
-            following = self._ladder.after(attempt, doubt)
+            following = self._ladder.after(attempt, doubt, request, n_asked=1 + len(answers))
             if following is None:
                 break
             if doubt is Doubt.ECHO:

@@ -46,55 +46,64 @@ def test_the_most_demanding_request_decides_for_its_batch() -> None:
     assert LADDER.first([request(1), named], language_is_told=True) is LADDER.full
 
 
-def climb(first: Attempt, doubt: Doubt) -> list[Attempt]:
+def climb(first: Attempt, doubt: Doubt, *, prefix_text: str = "") -> list[Attempt]:
     """All attempts, should the doubt remain."""
     attempts: list[Attempt] = [first]
-    while len(attempts) < 10 and (following := LADDER.after(attempts[-1], doubt)) is not None:
+    asked = evolve(request(2), prefix_text=prefix_text)
+    while len(attempts) < 10:
+        following = LADDER.after(attempts[-1], doubt, asked, n_asked=len(attempts))
+        if following is None:
+            return attempts
         attempts.append(following)
     return attempts
 
 
 def test_a_loop_climbs_to_the_end() -> None:
-    to_the_end = [LADDER.full, LADDER.sampled]
-    assert climb(LADDER.close, Doubt.LOOP) == [LADDER.close, LADDER.close_stamped, *to_the_end]
-    assert climb(LADDER.near, Doubt.LOOP) == [LADDER.near, LADDER.near_stamped, *to_the_end]
-    assert LADDER.sampled.options.temperature > 0
+    close, near, full, sampled = LADDER.close, LADDER.near, LADDER.full, LADDER.sampled
+    assert climb(close, Doubt.LOOP) == [close, LADDER.stamped, full, sampled]
+    assert climb(close, Doubt.LOOP, prefix_text="so") == [close, near, full, sampled]
+    assert climb(near, Doubt.LOOP) == [near, full, sampled]
+    assert sampled.options.temperature > 0
 
 
 @pytest.mark.parametrize("doubt", [Doubt.TWICE, Doubt.STOPS_SHORT])
 def test_time_stamps_and_then_the_full_context_shall_settle_a_doubt(doubt: Doubt) -> None:
-    assert climb(LADDER.close, doubt) == [LADDER.close, LADDER.close_stamped, LADDER.full]
-    assert climb(LADDER.near, doubt) == [LADDER.near, LADDER.near_stamped, LADDER.full]
+    assert climb(LADDER.close, doubt) == [LADDER.close, LADDER.stamped, LADDER.full]
 
 
 def test_what_is_spoken_indistinctly_is_asked_once_more() -> None:
-    assert climb(LADDER.close, Doubt.UNLIKELY) == [LADDER.close, LADDER.close_stamped]
-    assert climb(LADDER.near, Doubt.UNLIKELY) == [LADDER.near, LADDER.near_stamped]
-    assert climb(LADDER.full, Doubt.UNLIKELY) == [LADDER.full]
-
-
-def test_time_stamps_are_asked_for_of_the_same_encoding() -> None:
-    assert LADDER.close_stamped.sees_as_much_as(LADDER.close)
-    assert LADDER.near_stamped.sees_as_much_as(LADDER.near)
-    assert not LADDER.full.sees_as_much_as(LADDER.near_stamped)
-    stamped = (LADDER.close_stamped, LADDER.near_stamped)
-    assert all(attempt.options.with_timestamps for attempt in stamped)
+    assert climb(LADDER.close, Doubt.UNLIKELY) == [LADDER.close, LADDER.stamped]
+    behind_prefix = climb(LADDER.close, Doubt.UNLIKELY, prefix_text="so")
+    assert behind_prefix == [LADDER.close, LADDER.near]
 
 
 @pytest.mark.parametrize(
-    ("attempt", "following"),
+    ("doubt", "following"),
     [
-        (LADDER.close, LADDER.near),
-        (LADDER.close_stamped, LADDER.near),
-        (LADDER.near, LADDER.full),
-        (LADDER.near_stamped, LADDER.full),
-        (LADDER.full, LADDER.full),
+        (Doubt.UNLIKELY, LADDER.near),
+        (Doubt.TWICE, LADDER.near),
+        (Doubt.ECHO, LADDER.near),
+        (Doubt.STOPS_SHORT, LADDER.full),
     ],
 )
-def test_an_echo_is_always_asked_again_with_more_context(
-    attempt: Attempt, following: Attempt
-) -> None:
-    assert LADDER.after(attempt, Doubt.ECHO) is following
+def test_behind_a_prefix_more_context_is_asked_for_once(doubt: Doubt, following: Attempt) -> None:
+    assert climb(LADDER.close, doubt, prefix_text="so") == [LADDER.close, following]
+
+
+@pytest.mark.parametrize("doubt", [Doubt.UNLIKELY, Doubt.TWICE, Doubt.STOPS_SHORT])
+def test_there_is_no_more_than_the_full_context(doubt: Doubt) -> None:
+    assert climb(LADDER.near, doubt) == [LADDER.near, LADDER.full]
+    assert climb(LADDER.full, doubt) == [LADDER.full]
+
+
+def test_an_echo_of_the_full_context_is_asked_again_without_its_prefix() -> None:
+    assert climb(LADDER.full, Doubt.ECHO, prefix_text="so") == [LADDER.full, LADDER.full]
+
+
+def test_time_stamps_are_asked_for_of_the_same_encoding() -> None:
+    assert LADDER.stamped.sees_as_much_as(LADDER.close)
+    assert LADDER.stamped.options.with_timestamps
+    assert not LADDER.full.sees_as_much_as(LADDER.near)
 
 
 def test_a_beam_can_be_set_for_all() -> None:

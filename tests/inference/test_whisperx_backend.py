@@ -198,7 +198,7 @@ def test_a_language_is_detected_once(load: Load) -> None:
     [hypothesis] = backend.decode([request(language=None)])
     assert (hypothesis.language, hypothesis.language_confidence) == ("de", 0.6)
     assert model.detections == 1
-    assert model.contexts == [1500]
+    assert model.contexts == [1500, FULL_CONTEXT_FRAMES]
 
 
 def test_what_nobody_waits_for_is_left_off_at_the_next_step(load: Load) -> None:

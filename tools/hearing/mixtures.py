@@ -147,8 +147,18 @@ def _noise_take(source: Source, turn: int, seed: int) -> Take:
         rng,
         kind=kind_of(source.entry),
         group=group_of(source.entry),
-        made_of={"source": source.id, "gain_db": gain_db, "offset_s": offset / 16_000},
+        made_of={
+            "source": source.id,
+            "gain_db": gain_db,
+            "offset_s": offset / 16_000,
+            "turn": turn,
+        },
     )
+
+
+def is_varied(take: Take) -> bool:
+    """Whether a take of `noise_takes` is a variation of its recording."""
+    return bool(take.made_of["turn"])
 
 
 def clean_takes(sources: Sequence[Source], *, seed: int) -> Iterator[Take]:

@@ -92,17 +92,9 @@ def endpoint_lines(part: Figures) -> Iterator[str]:
 
 def word_lines(part: Figures) -> Iterator[str]:
     yield "WORDS  on what is no speech, and at the edges of what is"
-    for noise in part["noise"]:
-        for name in ("without_voices", "voices"):
-            figures = noise[name]
-            if figures is not None:
-                yield (
-                    f"  {noise['vad']}, {name.replace('_', ' ')}: {figures['words']} words in "
-                    f"{figures['takes_with_words']} of {figures['takes']} files, "
-                    f"{figures['words_per_hour']:.1f} per hour"
-                )
-        for phrase in noise["phrases"]:
-            yield f"    {phrase['group']}: {phrase['id']}: {phrase['text']!r}"
+    for title, noises in (("", part["noise"]), ("with variations, ", part["varied_noise"])):
+        for noise in noises:
+            yield from _noise_lines(noise, title)
     for speech in part["speech"]:
         ours, whole = speech["streamed"], speech["whole"]
         yield (
@@ -115,6 +107,19 @@ def word_lines(part: Figures) -> Iterator[str]:
             ids = speech[f"{name}_ids"]
             if ids:
                 yield f"    {name.replace('_', ' ')}: {', '.join(ids)}"
+
+
+def _noise_lines(noise: Figures, title: str) -> Iterator[str]:
+    for name in ("without_voices", "voices"):
+        figures = noise[name]
+        if figures is not None:
+            yield (
+                f"  {noise['vad']}, {title}{name.replace('_', ' ')}: {figures['words']} words in "
+                f"{figures['takes_with_words']} of {figures['takes']} takes, {figures['hours']} h, "
+                f"{figures['words_per_hour']:.1f} per hour"
+            )
+    for phrase in noise["phrases"]:
+        yield f"    {phrase['group']}: {phrase['id']}: {phrase['text']!r}"
 
 
 def ttfs_lines(part: Figures) -> Iterator[str]:

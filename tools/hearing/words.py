@@ -15,7 +15,7 @@ from attrs import frozen
 from fasttalk_stt.inference.engine import DecodeRequest
 from tools.hearing.engines import RememberingEngine
 from tools.hearing.listening import SessionLog, setup
-from tools.hearing.mixtures import Source, clean_takes, noise_takes
+from tools.hearing.mixtures import Source, clean_takes, is_varied, noise_takes
 from tools.hearing.playing import play
 from tools.offline_wer import LONGEST_S
 from tools.scoring import WordErrors, normalise, total_errors, word_errors
@@ -54,6 +54,7 @@ class Written:
     group: str
     hours: float
     text: str
+    is_varied: bool = False
 
     @property
     def n_words(self) -> int:
@@ -61,11 +62,14 @@ class Written:
 
 
 def write_noise(
-    noise: Sequence[Source], vad: str, engine: RememberingEngine, *, seed: int
+    noise: Sequence[Source], vad: str, engine: RememberingEngine, *, hours: float, seed: int
 ) -> list[Written]:
-    """Each recording without speech, as it is, through the pipeline."""
-    played = play(noise_takes(noise, 0.0, seed=seed), setup(vad=vad), engine)
-    return [Written(t.id, t.kind, t.group, t.sound_hours, log.text) for t, log in played]
+    """Recordings without speech through the pipeline: each as it is, and varied up to `hours`."""
+    played = play(noise_takes(noise, hours, seed=seed), setup(vad=vad), engine)
+    return [
+        Written(t.id, t.kind, t.group, t.sound_hours, log.text, is_varied=is_varied(t))
+        for t, log in played
+    ]
 
 
 def noise_report(rows: Sequence[Written]) -> dict[str, Any]:
