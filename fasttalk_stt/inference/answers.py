@@ -74,12 +74,19 @@ def best_answer(answers: Sequence[Answer]) -> Answer:
 
 
 def to_hypothesis(request: DecodeRequest, answer: Answer, compute_ms: float) -> Hypothesis:
-    """What the answer says: loops cut, times regular."""
+    """What the answer says: loops cut, those too that go on from the prefix, and times regular."""
     words = list(answer.words)
     draft = answer.draft
     if draft.is_looped:
         cut = find_repetition([word.text for word in words])
         words = words[:cut] if cut is not None else []
+    before = request.prefix_text.split()
+    while find_repetition(before) is not None:
+        # What is there already is no reason to cut what does not go on with it.
+        del before[0]
+    cut = find_repetition([*before, *(word.text for word in words)])
+    if cut is not None:
+        words = words[: max(cut - len(before), 0)]
     if request.prefix_text:
         # Punctuation that closes the prefix comes too late to be joined to it.
         while words and not any(character.isalnum() for character in words[0].text):

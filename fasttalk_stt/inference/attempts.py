@@ -25,7 +25,7 @@ SHORT_S = 8.0
 """What is new in a request up to here is asked for with little context and a narrow search. Longer
 requests are drafts of open speech or come after long waits; there the words count more."""
 
-CLOSE_MARGIN_S = 5.0
+CLOSE_MARGIN_S = 3.0
 CLOSE_SHORTEST_S = 9.0
 CLOSE_BEAM = 3
 """With little context the decoder says a sentence twice, or a phrase of it for ever, and it is the whole

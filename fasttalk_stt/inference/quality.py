@@ -19,12 +19,19 @@ context and beam 5, see `evidence`."""
 _PHRASE_END = re.compile(r"[.,!?…]+")
 
 # In lower case, without punctuation. Whatever Whisper's models are known to write where nobody
-# speaks; most are also said by people, so they fall only where the evidence is thin.
+# speaks, and what sneezes and coughs sound like to them; most are also said by people, so they fall only
+# where the evidence is thin.
 STOCK_PHRASES = frozenset(
     {
+        "ah",
         "amen",
         "bye",
         "bye bye",
+        "ha",
+        "heh",
+        "hm",
+        "hmm",
+        "huh",
         "i'm sorry",
         "oh",
         "ok",
@@ -40,6 +47,8 @@ STOCK_PHRASES = frozenset(
         "thanks",
         "thanks for watching",
         "the end",
+        "uh",
+        "um",
         "yeah",
         "you",
         "you you",

@@ -77,3 +77,15 @@ def test_no_audio_has_no_words() -> None:
 
 def test_times_shift_with_the_audio() -> None:
     assert [word.start_s for word in answer("a b").shifted(1.0).words] == [1.0, 1.1]
+
+
+def test_a_loop_that_goes_on_from_the_prefix_is_cut() -> None:
+    behind = evolve(TWO_SECONDS, prefix_text="well of the well, of the")
+    assert to_hypothesis(behind, answer("well of the well of the"), 1.0).text == ""
+    looped = evolve(TWO_SECONDS, prefix_text="of the well of the well of the well of the well")
+    assert to_hypothesis(looped, answer("of the well"), 1.0).text == ""
+
+
+def test_what_does_not_go_on_with_a_loop_in_the_prefix_is_kept() -> None:
+    behind = evolve(TWO_SECONDS, prefix_text="no no no no no no no no wait")
+    assert to_hypothesis(behind, answer("what is that"), 1.0).text == "what is that"
