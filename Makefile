@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint unit abuse integration hear format clean
+.PHONY: help demo serve test lint unit abuse integration hear bench format clean
 
 help:  ## This list
 	@echo "make TARGET (PYTHON=python3.12 to choose the interpreter)"
@@ -56,6 +56,14 @@ hear: $(INSTALLED)  ## How well it hears over the recordings of SPEECH_CORPUS (h
 	@$(BIN)/python -m tools.hear_eval --cache $(HEAR_OUT)/cache --json $(HEAR_OUT)/hear.json \
 		--png $(HEAR_OUT)/hear.png $(HEAR)
 	@echo "==> all figures in $(HEAR_OUT)/hear.json, the curves in $(HEAR_OUT)/hear.png"
+
+BENCH_OUT := build/bench
+# What else to tell tools.bench, such as BENCH="--only streams --model base --seconds 600".
+BENCH ?=
+
+bench: $(INSTALLED)  ## How fast and how many: latencies, streams, memory on SPEECH_CORPUS (half an hour)
+	@$(BIN)/python -m tools.bench --json $(BENCH_OUT)/bench.json --png $(BENCH_OUT)/bench.png $(BENCH)
+	@echo "==> all figures in $(BENCH_OUT)/bench.json, the curves in $(BENCH_OUT)/bench.png"
 
 format: $(INSTALLED)  ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff format .

@@ -20,6 +20,7 @@ from fasttalk_stt.conversation.backchannels import (
 )
 from fasttalk_stt.guard import GuardStatistics
 from fasttalk_stt.inference.engine import Engine
+from fasttalk_stt.inference.load import Pressure
 from fasttalk_stt.inference.models import resolve_model
 from fasttalk_stt.inference.scheduler import Scheduler
 from fasttalk_stt.inference.silero import SileroModel, SileroVad
@@ -38,9 +39,16 @@ _GATE_SENSITIVITY = 0
 
 def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Composition:
     """Connect `engine`, sessions and service; `guard` counts what the web server contains."""
-    scheduler = Scheduler(engine, batch_size=settings.batch_size)
+    scheduler = Scheduler(
+        engine,
+        batch_size=settings.batch_size,
+        promised_s=settings.promised_latency_ms / 1000,
+    )
     services = Services(
-        connections=ConnectionManager(max_connections=settings.websocket_max_connections),
+        connections=ConnectionManager(
+            max_connections=settings.websocket_max_connections,
+            is_full=lambda: scheduler.load().pressure is Pressure.FULL,
+        ),
         readiness=Readiness(),
         guard=guard,
         connect=partial(
@@ -51,6 +59,7 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
             sessions=SessionRegistry(),
         ),
         model_name=lambda: engine.model_name,
+        load=scheduler.load,
     )
     return Composition(
         services,
@@ -112,4 +121,5 @@ def make_engine(settings: Settings) -> Engine:
         device=settings.device,
         compute_type=settings.compute_type,
         cpu_threads=settings.cpu_threads,
+        audio_context=settings.audio_context,
     )

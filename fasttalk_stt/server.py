@@ -88,6 +88,7 @@ async def serve_composition(
             )
         )
         parts = compose_with(install_guard())
+        stack.enter_context(parts.services.loop.watching())
         _warn_if_open(settings.websocket_host)
         stop = trio.Event()
         async with trio.open_nursery() as nursery:

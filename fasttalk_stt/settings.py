@@ -98,6 +98,17 @@ def _seconds(variable: str, default: float, low: float, high: float) -> Any:
     )
 
 
+def _switch(variable: str, default: bool) -> Any:
+    words = {"true": True, "false": False}
+
+    def read(text: str) -> object:
+        return words.get(text.lower(), text)
+
+    return _setting(
+        variable, read, lambda value: type(value) is bool, "true or false", default=default
+    )
+
+
 def _choice(variable: str, default: str, choices: tuple[str, ...]) -> Any:
     return _setting(
         variable,
@@ -154,6 +165,7 @@ class Settings:
     endpointer: Literal["silence", "adaptive", "smart"] = _choice(
         "ENDPOINTER", "adaptive", ENDPOINTERS
     )
+    speculation: bool = _switch("SPECULATION", True)
     backchannels_file: Path | None = _setting(
         "BACKCHANNELS_FILE",
         Path,
@@ -191,7 +203,9 @@ class Settings:
     compute_type: str = _choice("COMPUTE_TYPE", "auto", COMPUTE_TYPES)
     cpu_threads: int = _whole("CPU_THREADS", 0, 0, 1_024)
     """Of one model call; 0: its share of the cores, see `inference.seats`."""
+    audio_context: Literal["auto", "full"] = _choice("AUDIO_CONTEXT", "auto", ("auto", "full"))
     batch_size: int = _whole("BATCH_SIZE", 16, 1, 256)
+    promised_latency_ms: int = _whole("PROMISED_LATENCY_MS", 500, 50, 60_000, "ms")
     transcription_timeout_s: float = _seconds("TRANSCRIPTION_TIMEOUT", 10.0, 0.5, 300.0)
     transcription_failure_threshold: int = _whole("TRANSCRIPTION_FAILURE_THRESHOLD", 5, 1, 1_000)
     gpu_failure_threshold: int = _whole("GPU_FAILURE_THRESHOLD", 3, 1, 1_000)

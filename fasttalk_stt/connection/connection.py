@@ -32,7 +32,9 @@ from fasttalk_stt.connection.sender import Sender
 from fasttalk_stt.connection.transcriber import Transcriber
 from fasttalk_stt.connection.transport import Transport
 from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Hurry, Look, Ready, Say
+from fasttalk_stt.conversation.effort import LEAST_EFFORT, LESS_EFFORT, USUAL_EFFORT
 from fasttalk_stt.conversation.publisher import SessionStatistics
+from fasttalk_stt.inference.load import Pressure
 from fasttalk_stt.inference.scheduler import Scheduler
 from fasttalk_stt.protocol.codec import encode_server_message, error_message
 from fasttalk_stt.protocol.errors import (
@@ -58,6 +60,12 @@ CLEANUP_S = 2.0
 server's write deadline, which is shielded."""
 DRAIN_RESERVE_S = 2.0
 """Of the drain's time, this much is kept for the last results of an utterance that was cut."""
+
+_EFFORTS = {
+    Pressure.CALM: USUAL_EFFORT,
+    Pressure.BUSY: LESS_EFFORT,
+    Pressure.FULL: LEAST_EFFORT,
+}
 
 _log = structlog.get_logger(__name__)
 
@@ -132,6 +140,7 @@ class Connection:
             self._outbox.clone(),
             self._transcriber,
             perform=self._perform,
+            effort=lambda: _EFFORTS[scheduler.load().pressure],
             is_held_back=lambda: self._receiver.is_held_back,
         )
 

@@ -23,6 +23,7 @@ from fasttalk_stt.connection.live import (
 )
 from fasttalk_stt.connection.transcriber import Transcriber
 from fasttalk_stt.conversation.effects import Effect, Say
+from fasttalk_stt.conversation.effort import Effort
 from fasttalk_stt.conversation.session import Session
 from fasttalk_stt.protocol.client_messages import (
     Configure,
@@ -45,8 +46,8 @@ Perform = Callable[[LiveSession, Iterable[Effect]], Awaitable[None]]
 class Listener:
     """Owns the receiving end of the incoming channel and its own end of the outbox.
 
-    `is_held_back` tells whether the receiver waits for room: then silence on the channel is our
-    doing, not the client's.
+    `effort` says how much a session may ask of the engine now. `is_held_back` tells whether the
+    receiver waits for room: then silence on the channel is our doing, not the client's.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class Listener:
         transcriber: Transcriber,
         *,
         perform: Perform,
+        effort: Callable[[], Effort],
         is_held_back: Callable[[], bool],
     ) -> None:
         self._incoming = incoming
         self._outbox = outbox
         self._transcriber = transcriber
         self._perform = perform
+        self._effort = effort
         self._is_held_back = is_held_back
         self._live: LiveSession | None = None
         self._latest: LiveSession | None = None
@@ -134,6 +137,7 @@ class Listener:
                 await self._begin(live)
             case Audio(live=live, frame=frame):
                 self._last_frame_s = now_s
+                session.spend(self._effort())
                 await self._perform(live, session.hear(frame, now_s))
                 await self._wait_for_answers(session)
             case Command(live=live, message=message):

@@ -235,6 +235,7 @@ class Receiver:
                 min_audio_samples=pipeline_samples(settings.min_audio_length_s),
                 max_silence_samples=pipeline_samples(settings.max_silence_duration_s),
                 endpointer=self._ears.endpointer,
+                speculates=settings.speculation,
             ),
             detector=self._ears.make_detector(config.vad_sensitivity),
             backchannels=self._ears.backchannels,

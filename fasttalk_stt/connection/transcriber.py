@@ -26,8 +26,9 @@ from fasttalk_stt.conversation.segments import (
 from fasttalk_stt.conversation.spoken import spoken_words
 from fasttalk_stt.inference.engine import SAMPLE_RATE_HZ, DecodeRequest, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, GpuError, GpuMemoryExhaustedError
+from fasttalk_stt.inference.policy import Priority, Urgency
 from fasttalk_stt.inference.quality import speech_words
-from fasttalk_stt.inference.scheduler import Priority, Scheduler, Urgency
+from fasttalk_stt.inference.scheduler import Scheduler
 from fasttalk_stt.protocol.errors import (
     GPU_ERROR,
     GPU_MEMORY_EXHAUSTION,
@@ -71,6 +72,7 @@ class Transcriber:
         self._perform = perform
         self._scopes: dict[Entry | Draft | Speculation, trio.CancelScope] = {}
         self._urgencies: dict[Speculation, Urgency] = {}
+        self._judging: dict[Speculation, trio.CancelScope] = {}
         self._answered = trio.lowlevel.ParkingLot()
 
     async def run(self) -> None:
@@ -101,11 +103,11 @@ class Transcriber:
     def hurry(self, speculation: Speculation) -> None:
         """Make a speculation as urgent as a final, since it has become one."""
         if speculation in self._urgencies:
-            self._urgencies[speculation].priority = Priority.FINAL
+            self._urgencies[speculation].raise_to(Priority.FINAL, trio.current_time())
 
     def cancel_stale(self, live: LiveSession) -> None:
-        """Leave the wait for drafts and speculations that nobody wants any more."""
-        for request, scope in self._scopes.items():
+        """Leave the wait for drafts, speculations and judgements that nobody wants any more."""
+        for request, scope in (*self._scopes.items(), *self._judging.items()):
             if not isinstance(request, Entry) and live.session.is_stale(request):
                 scope.cancel()
 
@@ -176,7 +178,13 @@ class Transcriber:
     async def _judge(
         self, live: LiveSession, speculation: Speculation, judge_turn: JudgeTurn
     ) -> None:
-        probability = await judge_turn(speculation.turn_samples)
+        probability = None
+        try:
+            with trio.CancelScope() as self._judging[speculation]:
+                if not live.session.is_stale(speculation):
+                    probability = await judge_turn(speculation.turn_samples)
+        finally:
+            del self._judging[speculation]
         if probability is not None:
             live.session.judge_turn(speculation, probability)
 

@@ -29,6 +29,7 @@ from fasttalk_stt.conversation.commit import (
     choose_cut,
 )
 from fasttalk_stt.conversation.context import Context
+from fasttalk_stt.conversation.effort import USUAL_EFFORT
 from fasttalk_stt.conversation.hearing import Hearing
 from fasttalk_stt.conversation.open_audio import OpenAudio
 from fasttalk_stt.conversation.segmenter_events import (
@@ -52,9 +53,6 @@ PRE_ROLL_SAMPLES = pipeline_samples(0.3)
 """Audio kept before an onset, so that a soft first phoneme is not cut (at least 200 ms promised)."""
 POST_ROLL_SAMPLES = pipeline_samples(0.3)
 """Audio kept behind the last voiced frame: soft final consonants are not voiced."""
-DRAFT_GROWTH_SAMPLES = pipeline_samples(1.0)
-"""New audio that makes another look at the open utterance worthwhile. A look keeps a processor busy for
-0.1-0.2 s, and the end of the utterance may come meanwhile."""
 LONGEST_OPEN_SAMPLES = pipeline_samples(26.0)
 """Open audio is cut here whatever the drafts say; a frame of 1 s more still fits the window."""
 HOLD_SAMPLES = pipeline_samples(24.0)
@@ -65,21 +63,25 @@ HOLD_SAMPLES = pipeline_samples(24.0)
 @frozen
 class SegmenterLimits:
     """What the operator set for all sessions. Shorter audio than `min_audio_samples` is not worth a
-    request; `endpointer` is how ends of utterances are judged."""
+    request; `endpointer` is how ends of utterances are judged. With `speculates` their text is asked for
+    in the pause before, without it at the endpoint."""
 
     min_audio_samples: int
     max_silence_samples: int
     endpointer: EndpointerMode = "silence"
+    speculates: bool = True
 
 
 class Segmenter:
-    """The segments of one session."""
+    """The segments of one session. `effort` may be changed at any time."""
 
     def __init__(
         self, config: SessionConfig, limits: SegmenterLimits, detector: VoiceDetector
     ) -> None:
         self._config = config
         self._context = Context()
+        self._speculates = limits.speculates
+        self.effort = USUAL_EFFORT
         self._audio = OpenAudio(config, min_audio_samples=limits.min_audio_samples)
         self._hearing = Hearing(
             config,
@@ -205,7 +207,8 @@ class Segmenter:
             utterance.draft_words = heard.words
         self._hearing.consider(
             TurnClues(
-                text=None if heard is None else heard.text,
+                # No words tell nothing: "um" may have been dropped for its thin evidence.
+                text=heard.text if heard is not None and heard.words else None,
                 language=None if heard is None else heard.language,
                 turn_probability=speculation.turn_probability,
                 stop_confidence=None if heard is None else heard.stop_confidence,
@@ -269,7 +272,7 @@ class Segmenter:
         match heard:
             case VoiceFrame():
                 self._note_voice(audio.utterance, [heard])
-            case SpeechPaused(speech_end=speech_end, at=at):
+            case SpeechPaused(speech_end=speech_end, at=at) if self._speculates:
                 speculation = audio.speculate(at, speech_end)
                 return [] if speculation is None else [speculation]
             case SpeechResumed():
@@ -350,7 +353,7 @@ class Segmenter:
             speech_end = self._speech_end(heard_to)
             return [audio.cut(heard_to, "buffer_full", speech_end=speech_end, ends_utterance=False)]
         full = open_samples >= pipeline_samples(self._config.buffer_duration)
-        grown = heard_to - utterance.draft_edge >= DRAFT_GROWTH_SAMPLES
+        grown = heard_to - utterance.draft_edge >= self.effort.draft_growth_samples
         wanted = grown and (full or self._config.interim_results)
         # Near an endpoint a draft would only delay the segment that is about to be closed.
         falls_silent = self._config.enable_vad and self._hearing.speech_end < heard_to

@@ -24,6 +24,7 @@ from fasttalk_stt.conversation.barge_in import BargeIn
 from fasttalk_stt.conversation.context import Context
 from fasttalk_stt.conversation.eager import EagerResults
 from fasttalk_stt.conversation.effects import Decode, Effect, Hurry, Look, Ready, Say
+from fasttalk_stt.conversation.effort import Effort
 from fasttalk_stt.conversation.finals import partial, voice_activity
 from fasttalk_stt.conversation.ledger import Ledger, Outcome
 from fasttalk_stt.conversation.onsets import OnsetRegister
@@ -123,6 +124,10 @@ class Session:
     @property
     def config(self) -> SessionConfig:
         return self._config
+
+    def spend(self, effort: Effort) -> None:
+        """Ask no more of the engine than this from now on."""
+        self._segmenter.effort = effort
 
     @property
     def received_s(self) -> float:
@@ -400,6 +405,8 @@ class Session:
         """Show the text as it stands at a pause. Only where nothing older is still to be sent, and
         not what may yet be rejected."""
         if not self._config.eager_results or not heard.text or len(self._queue):
+            return []
+        if not self._segmenter.effort.eager:
             return []
         entry = self._entry(speculation.segment, now_s)
         if self._outcomes.is_backchannel(entry, heard):

@@ -16,6 +16,7 @@ from fasttalk_stt.inference.loops import (
     COMPRESSION_RATIO_LIMIT,
     compression_ratio,
     find_repetition,
+    find_run,
 )
 from fasttalk_stt.inference.word_times import regularise_word_times
 
@@ -60,7 +61,7 @@ _WORST_FIRST: tuple[frozenset[Doubt | None], ...] = (
 
 
 def best_answer(answers: Sequence[Answer]) -> Answer:
-    """The one with the least grave doubt; among equals the latest, which had the most context.
+    """The one with the least grave doubt; among equals the latest, which was asked the most carefully.
 
     `answers` are in the order of the attempts, at least one. Their log probabilities are not
     compared: a wider search or a narrower context moves them more than the truth does.
@@ -84,9 +85,9 @@ def to_hypothesis(request: DecodeRequest, answer: Answer, compute_ms: float) -> 
     while find_repetition(before) is not None:
         # What is there already is no reason to cut what does not go on with it.
         del before[0]
-    cut = find_repetition([*before, *(word.text for word in words)])
-    if cut is not None:
-        words = words[: max(cut - len(before), 0)]
+    run = find_run([*before, *(word.text for word in words)])
+    if run is not None:
+        del words[max(run[0] - len(before), 0) : max(run[1] - len(before), 0)]
     if request.prefix_text:
         # Punctuation that closes the prefix comes too late to be joined to it.
         while words and not any(character.isalnum() for character in words[0].text):

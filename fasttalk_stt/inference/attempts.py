@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 from attrs import evolve, frozen
 
@@ -18,6 +19,9 @@ from fasttalk_stt.inference.decoding import (
 )
 from fasttalk_stt.inference.doubts import Doubt
 from fasttalk_stt.inference.engine import DecodeRequest
+
+AudioContext = Literal["auto", "full"]
+"""How much silence the encoder is given behind the speech: a measured margin, or up to 30 s."""
 
 FULL_CONTEXT_S = FULL_CONTEXT_FRAMES / FRAMES_PER_S
 
@@ -30,19 +34,20 @@ CLOSE_SHORTEST_S = 9.0
 CLOSE_BEAM = 3
 """With little context the decoder says a sentence twice, or a phrase of it for ever, and it is the whole
 context that counts, not the margin: of 120 short clips tiny.en did so in 12 with 4 s behind the speech
-and 8 s at least, in 6 with these figures, and in 5 with 4 and 10 s. Asked again where there is a doubt, as
-few words are wrong as with the full context (8.3 and 8.2 %). Less patience of the beam is quicker still,
-but then one answer in five lacks its full stop, by which ends of turns are judged; greedy search loops
-and is hardly quicker on one thread."""
+and 8 s at least, in 6 with 5 and 9 s, and in 5 with 4 and 10 s. Of 137 recordings that were streamed with an
+`endpoint_silence_ms` of 200, 11.7 % of words were wrong with a margin of 5 s, 11.3 % with 3 s. Asked again
+where there is a doubt, as few words are wrong as with the full context (8.3 and 8.2 %). Less patience of the
+beam is quicker still, but then one answer in five lacks its full stop, by which ends of turns are judged;
+greedy search loops and is hardly quicker on one thread."""
 
 NEAR_MARGIN_S = 8.0
 NEAR_SHORTEST_S = 15.0
 """With 8 s of margin alone 6 of 154 short clips are still said twice, all shorter than 3.5 s."""
 
 WIDE_BEAM = 5
-"""For requests beyond 8 s and second attempts. With the full context, beam 5 without time stamps has
-the lowest word error rate (33 files, tiny.en / base: 9.4 / 13.3 %, greedy 13.8 / 14.5 %, with time
-stamps 15.0 / 18.0 %) and costs 20 % more time than greedy."""
+"""For requests beyond 8 s and attempts with more context. With the full context, beam 5 without time
+stamps has the lowest word error rate (33 files, tiny.en / base: 9.4 / 13.3 %, greedy 13.8 / 14.5 %,
+with time stamps 15.0 / 18.0 %: they end at long pauses) and costs 20 % more time than greedy."""
 
 SAMPLING_TEMPERATURE = 0.4
 """A guess, not measured: half way up Whisper's own ladder, in one step because each costs a decode."""
@@ -101,14 +106,17 @@ class Ladder:
         return self.close
 
     def after(
-        self, attempt: Attempt, doubt: Doubt, request: DecodeRequest, *, n_asked: int
+        self, attempt: Attempt, doubt: Doubt, request: DecodeRequest, *, is_spent: bool
     ) -> Attempt | None:
-        """What to try when an attempt, the `n_asked`-th, left a doubt; None: keep what there is.
+        """What to try when an attempt left a doubt; None: keep what there is.
+
+        `is_spent` says that it was asked again already, and not because of a loop.
 
         Time stamps settle most doubts about short requests: with them the decoder knows where it is,
         and stops at the end. Of 400 requests of utterances with `endpoint_silence_ms` 200, 14 left a
-        doubt (tiny.en); 11 were settled so, for 40 ms each, and with the right words; 15 s of context
-        settled 9, for 190 ms. Behind a prefix they are no good: there the answer often is empty.
+        doubt (tiny.en, a margin of 5 s); 11 were settled so, for 40 ms each, and with the right words;
+        15 s of context settled 9, for 190 ms. Behind a prefix they are no good: there the answer often
+        is empty.
 
         A loop climbs to the end. Everything else gets one more attempt, and what time stamps did not
         settle a third, unless it is only unlikely: whoever speaks indistinctly is not understood better
@@ -116,7 +124,7 @@ class Ladder:
         at the same place with 15 s ("Complexity" for "Complexity of complete marketing planning"). An
         echo is asked without its prefix, which makes it another request.
         """
-        is_last = doubt is Doubt.UNLIKELY if attempt is self.stamped else n_asked > 1
+        is_last = doubt is Doubt.UNLIKELY if attempt is self.stamped else is_spent
         if attempt is self.sampled or (is_last and doubt is not Doubt.LOOP):
             return None
         if attempt is self.full:
@@ -128,16 +136,30 @@ class Ladder:
         return self.full
 
 
-def make_ladder(*, beam_size: int | None = None, with_timestamps: bool = False) -> Ladder:
-    """The attempts that were measured to be the best; `beam_size` overrides all their beams."""
-    wide = DecodingOptions(beam_size=beam_size or WIDE_BEAM, with_timestamps=with_timestamps)
+def make_ladder(
+    *,
+    beam_size: int | None = None,
+    audio_context: AudioContext = "auto",
+) -> Ladder:
+    """The attempts that were measured to be the best; `beam_size` overrides all their beams.
+
+    With an `audio_context` of "full" each gives the encoder all of its 30 s, as Whisper was trained:
+    for models and languages with which less was not measured.
+    """
+    wide = DecodingOptions(beam_size=beam_size or WIDE_BEAM)
     narrow = evolve(wide, beam_size=beam_size or CLOSE_BEAM)
     sampling = evolve(wide, temperature=SAMPLING_TEMPERATURE)
     close = Attempt(CLOSE_MARGIN_S, CLOSE_SHORTEST_S, narrow, is_tight=True)
+    near = Attempt(NEAR_MARGIN_S, NEAR_SHORTEST_S, wide)
+    if audio_context == "full":
+        close, near = (
+            evolve(attempt, margin_s=FULL_CONTEXT_S, shortest_s=FULL_CONTEXT_S)
+            for attempt in (close, near)
+        )
     return Ladder(
         close=close,
         stamped=evolve(close, options=evolve(narrow, with_timestamps=True)),
-        near=Attempt(NEAR_MARGIN_S, NEAR_SHORTEST_S, wide),
+        near=near,
         full=Attempt(FULL_CONTEXT_S, FULL_CONTEXT_S, wide),
         sampled=Attempt(FULL_CONTEXT_S, FULL_CONTEXT_S, sampling),
     )

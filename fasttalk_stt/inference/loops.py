@@ -58,7 +58,13 @@ def is_loop(text: str) -> bool:
 
 
 def find_repetition(words: Sequence[str]) -> int | None:
-    """Where a loop may be cut: the index after the first of its repetitions, or None.
+    """Where a loop may be cut: the index after the first of its repetitions, or None."""
+    run = find_run(words)
+    return None if run is None else run[0]
+
+
+def find_run(words: Sequence[str]) -> tuple[int, int] | None:
+    """The words [start, end) that a loop says again, or None; the phrase stands once before them.
 
     Case and punctuation at the edges of a word do not count.
     """
@@ -71,7 +77,10 @@ def find_repetition(words: Sequence[str]) -> int | None:
         for index in range(period, len(plain)):
             run = run + 1 if plain[index] and plain[index] == plain[index - period] else 0
             if run == period * allowed:
-                return index - period * allowed + 1
+                end = index + 1
+                while end < len(plain) and plain[end] == plain[end - period]:
+                    end += 1
+                return index - period * allowed + 1, end
     return None
 
 

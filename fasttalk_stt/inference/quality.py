@@ -19,7 +19,7 @@ context and beam 5, see `evidence`."""
 _PHRASE_END = re.compile(r"[.,!?…]+")
 
 # In lower case, without punctuation. Whatever Whisper's models are known to write where nobody
-# speaks, and what sneezes and coughs sound like to them; most are also said by people, so they fall only
+# speaks, and what sneezes and barks sound like to them; most are also said by people, so they fall only
 # where the evidence is thin.
 STOCK_PHRASES = frozenset(
     {
@@ -29,8 +29,6 @@ STOCK_PHRASES = frozenset(
         "bye bye",
         "ha",
         "heh",
-        "hm",
-        "hmm",
         "huh",
         "i'm sorry",
         "oh",
@@ -47,8 +45,6 @@ STOCK_PHRASES = frozenset(
         "thanks",
         "thanks for watching",
         "the end",
-        "uh",
-        "um",
         "yeah",
         "you",
         "you you",

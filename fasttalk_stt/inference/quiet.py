@@ -12,7 +12,10 @@ import os
 import warnings
 from types import ModuleType
 
-from threadpoolctl import threadpool_limits
+import structlog
+from threadpoolctl import threadpool_info, threadpool_limits
+
+_log = structlog.get_logger(__name__)
 
 _HARMLESS_WARNINGS = (
     r"\s*torchcodec is not installed correctly",  # pyannote.audio.core.io, without FFmpeg
@@ -38,4 +41,14 @@ def import_whisperx() -> ModuleType:
     module = importlib.import_module("whisperx.asr")
     # Of numpy's library and of scipy's, which has come with the import.
     threadpool_limits(limits=1, user_api="blas")
+    spinning = [
+        library["filepath"]
+        for library in threadpool_info()
+        if library["user_api"] == "blas" and library["num_threads"] > 1
+    ]
+    if spinning:
+        _log.warning(
+            "numpy's algebra keeps its threads, which take the decoder's cores: set OPENBLAS_NUM_THREADS=1",
+            libraries=spinning,
+        )
     return module

@@ -3,15 +3,12 @@
 The scheduler's tasks alone call the engine, so a session that no longer wants a result only leaves
 its own wait: what was not begun is never computed, what is being computed is left off at the engine's next
 step, and its result dropped.
-Finals go before speculation, and that before drafts; what waits when a seat of the engine becomes free is
-decoded as one batch. Where there are several seats drafts leave the last one free for a while, so that
-whoever has finished speaking does not wait for somebody who goes on.
+What is decoded next, and what together, `policy` decides.
 """
 
 from __future__ import annotations
 
 import math
-from enum import IntEnum
 
 import structlog
 import trio
@@ -19,27 +16,13 @@ from attrs import define, field, frozen
 
 from fasttalk_stt.inference.engine import DecodeRequest, Engine, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, NobodyWaitsError
+from fasttalk_stt.inference.load import Load, LoadMeter
+from fasttalk_stt.inference.policy import Priority, Urgency, next_batch
 
 _log = structlog.get_logger(__name__)
 
-
-DRAFT_PATIENCE_S = 1.0
-"""A draft that has waited so long takes the last seat too: the audio it looks at only grows."""
-
-
-class Priority(IntEnum):
-    """What goes first: lower is more urgent."""
-
-    FINAL = 0
-    EAGER = 1
-    DRAFT = 2
-
-
-@define(eq=False)
-class Urgency:
-    """How urgent one request is. It may be raised while the request waits."""
-
-    priority: Priority
+PROMISED_S = 0.5
+LOAD_EVERY_S = 0.5
 
 
 @define(eq=False)
@@ -49,6 +32,10 @@ class _Job:
     since_s: float = field(factory=trio.current_time)
     done: trio.Event = field(factory=trio.Event)
     result: Hypothesis | EngineError | None = None
+
+    @property
+    def duration_s(self) -> float:
+        return self.request.duration_s
 
     def finish(self, result: Hypothesis | EngineError) -> None:
         self.result = result
@@ -70,16 +57,19 @@ class Scheduler:
     """Decodes requests of all sessions on one engine.
 
     `run` must be running before `decode` can return. `batch_size` is the most requests that are
-    decoded together.
+    decoded together. `promised_s` is how long a final may wait, 95 of 100.
     """
 
-    def __init__(self, engine: Engine, *, batch_size: int) -> None:
+    def __init__(self, engine: Engine, *, batch_size: int, promised_s: float = PROMISED_S) -> None:
         self._engine = engine
         self._batch_size = batch_size
         self._jobs: list[_Job] = []
         self._arrival = trio.lowlevel.ParkingLot()
         self._running = 0
         self._free_seats = engine.seats
+        self._meter = LoadMeter(engine.seats, promised_s)
+        self._load = self._meter.load(-math.inf)
+        self._load_known_s = -math.inf
         self._batches = 0
         self._decoded = 0
         self._abandoned = 0
@@ -100,6 +90,13 @@ class Scheduler:
             decoded=self._decoded,
             abandoned=self._abandoned,
         )
+
+    def load(self) -> Load:
+        """The load of the last seconds, looked at twice a second."""
+        now_s = trio.current_time()
+        if now_s - self._load_known_s >= LOAD_EVERY_S:
+            self._load, self._load_known_s = self._meter.load(now_s), now_s
+        return self._load
 
     async def decode(self, request: DecodeRequest, *, urgency: Urgency) -> Hypothesis:
         """Wait for the engine's answer to one request.
@@ -140,28 +137,25 @@ class Scheduler:
                 continue
             self._free_seats -= 1
             self._running += len(batch)
+            is_urgent = batch[0].urgency.priority is not Priority.DRAFT
+            began_s = trio.current_time()
             try:
                 await self._decode(batch)
             finally:
+                self._meter.worked(began_s, trio.current_time(), is_urgent=is_urgent)
                 self._free_seats += 1
                 self._running -= len(batch)
                 # A draft may have waited for a second seat to be free.
                 self._arrival.unpark_all()
 
     def _take_batch(self) -> list[_Job]:
-        """The most urgent jobs, oldest first: those of one urgency that wait together, shared out over
-        the seats."""
-        if not self._jobs:
-            return []
-        seats = self._engine.seats
-        most_urgent = min(job.urgency.priority for job in self._jobs)
-        equals = [job for job in self._jobs if job.urgency.priority == most_urgent]
-        if most_urgent is Priority.DRAFT and seats > 1:
-            seats -= 1
-            waited_s = trio.current_time() - equals[0].since_s
-            if self._free_seats == 1 and waited_s < DRAFT_PATIENCE_S:
-                return []
-        batch = equals[: min(math.ceil(len(equals) / seats), self._batch_size)]
+        batch = next_batch(
+            self._jobs,
+            now_s=trio.current_time(),
+            seats=self._engine.seats,
+            free_seats=self._free_seats,
+            batch_size=self._batch_size,
+        )
         self._jobs = [job for job in self._jobs if job not in batch]
         return batch
 
@@ -173,13 +167,22 @@ class Scheduler:
                 raise EngineError(f"{len(hypotheses)} answers to {len(batch)} requests")
         except NobodyWaitsError as error:
             for job in batch:
-                job.finish(error)
+                if job.request.interest.is_lost or len(batch) == 1:
+                    job.finish(error)
+                else:
+                    await self._decode([job])
         except Exception as error:  # noqa: BLE001 - whatever it is, other sessions must go on
             await self._fail(batch, error)
         else:
             for job, hypothesis in zip(batch, hypotheses, strict=True):
                 self._decoded += 1
+                self._note_wait(job)
                 job.finish(hypothesis)
+
+    def _note_wait(self, job: _Job) -> None:
+        urgency, now_s = job.urgency, trio.current_time()
+        if urgency.priority is Priority.FINAL and not job.request.interest.is_lost:
+            self._meter.waited(now_s - max(job.since_s, urgency.raised_at_s), now_s)
 
     async def _fail(self, batch: list[_Job], error: Exception) -> None:
         """A batch that failed is decoded one by one: only the culprit shall suffer."""

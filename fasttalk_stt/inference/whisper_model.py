@@ -234,7 +234,7 @@ def _take(encoded: Foreign, rows: Sequence[int]) -> Foreign:
     from ctranslate2 import DataType, Device, StorageView  # noqa: PLC0415
 
     # By way of the host and float32, which numpy can index whatever the compute type is. It is
-    # needed for mixed batches alone.
+    # needed for mixed batches, and for the doubtful of a batch.
     on_host = encoded.to_device(Device.cpu) if encoded.device != "cpu" else encoded
     wide = on_host if on_host.dtype == DataType.float32 else on_host.to(DataType.float32)
     chosen = StorageView.from_array(np.ascontiguousarray(np.array(wide)[list(rows)]))

@@ -16,7 +16,7 @@ import numpy as np
 from attrs import evolve, frozen
 
 from fasttalk_stt.inference.answers import Answer, Language, best_answer, to_hypothesis
-from fasttalk_stt.inference.attempts import Attempt, make_ladder
+from fasttalk_stt.inference.attempts import Attempt, AudioContext, make_ladder
 from fasttalk_stt.inference.doubts import Doubt, find_doubt
 from fasttalk_stt.inference.engine import SAMPLE_RATE_HZ, DecodeRequest, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, NobodyWaitsError
@@ -49,14 +49,14 @@ class WhisperXBackend:
         compute_type: str = "auto",
         cpu_threads: int = 0,
         beam_size: int | None = None,
-        with_timestamps: bool = False,
+        audio_context: AudioContext = "auto",
     ) -> None:
         self.model = model
         self._device = device
         self._compute_type = compute_type
         self._cpu_threads = cpu_threads
         self.seats = count_seats(device, cpu_threads)
-        self._ladder = make_ladder(beam_size=beam_size, with_timestamps=with_timestamps)
+        self._ladder = make_ladder(beam_size=beam_size, audio_context=audio_context)
         self._whisper: WhisperModel | None = None
 
     @property
@@ -90,7 +90,8 @@ class WhisperXBackend:
         A language the model lacks is not an error, so that no request fails its batch: an
         English-only model always hears English, another one detects instead (callers check
         `supported_languages` beforehand). Raises EngineError for a request beyond 30 s and
-        whenever the model fails, GpuError and GpuMemoryExhaustedError where the GPU is to blame.
+        whenever the model fails, GpuError and GpuMemoryExhaustedError where the GPU is to blame,
+        NobodyWaitsError once all interest is lost.
         """
         if self._whisper is None:
             raise EngineError("the model is not loaded: call load() first")
@@ -118,7 +119,7 @@ class WhisperXBackend:
         for row, (request, first) in enumerate(zip(requests, firsts, strict=True)):
             answers = [first]
             if first.doubt is not None:
-                answers += self._ask_on(whisper, request, attempt, first, encoding.of(row, whisper))
+                answers += self._ask_on(whisper, request, attempt, first, (encoding, row))
             compute_ms = sum(answer.compute_ms for answer in answers)
             hypotheses.append(to_hypothesis(request, best_answer(answers), compute_ms))
         return hypotheses
@@ -129,19 +130,23 @@ class WhisperXBackend:
         request: DecodeRequest,
         attempt: Attempt,
         first: Answer,
-        encoding: _Encoding,
+        place: tuple[_Encoding, int],
     ) -> list[Answer]:
         """Ask again, for this request alone, as long as there is a doubt and something left to try.
 
-        Returns the answers that followed the first.
+        `place` is the request's encoding with its batch, and its row there. Returns the answers that
+        followed the first.
         """
         answers: list[Answer] = []
         skipped_s = 0.0
         doubt = first.doubt
+        is_spent = False
+        encoding: _Encoding | None = None
         while doubt is not None and not request.interest.is_lost:
-            following = self._ladder.after(attempt, doubt, request, n_asked=1 + len(answers))
+            following = self._ladder.after(attempt, doubt, request, is_spent=is_spent)
             if following is None:
                 break
+            is_spent = is_spent or doubt is not Doubt.LOOP
             if doubt is Doubt.ECHO:
                 # People do repeat themselves. Without the prefix, only what is in the audio counts.
                 skip = int(request.prefix_s * SAMPLE_RATE_HZ)
@@ -151,8 +156,14 @@ class WhisperXBackend:
                 )
             if doubt is Doubt.ECHO or not following.sees_as_much_as(attempt):
                 encoding = _encode(whisper, [request], following)
+            elif encoding is None:
+                encoding = place[0].of(place[1], whisper)
             attempt = following
-            [answer] = self._ask(whisper, [request], [first.language], attempt, encoding)
+            try:
+                [answer] = self._ask(whisper, [request], [first.language], attempt, encoding)
+            except NobodyWaitsError:
+                # For this request; others of its batch may be waited for.
+                break
             answers.append(answer.shifted(skipped_s))
             doubt = answer.doubt
             encoding = encoding.paid()

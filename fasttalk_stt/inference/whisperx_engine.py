@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 import trio
 
+from fasttalk_stt.inference.attempts import AudioContext
 from fasttalk_stt.inference.engine import DecodeRequest, Hypothesis
 from fasttalk_stt.inference.models import ResolvedModel
 from fasttalk_stt.inference.whisperx_backend import WhisperXBackend
@@ -41,6 +42,7 @@ class WhisperXEngine:
         compute_type: str = "auto",
         cpu_threads: int = 0,
         beam_size: int | None = None,
+        audio_context: AudioContext = "auto",
         limiter: trio.CapacityLimiter | None = None,
     ) -> None:
         self._backend = WhisperXBackend(
@@ -49,6 +51,7 @@ class WhisperXEngine:
             compute_type=compute_type,
             cpu_threads=cpu_threads,
             beam_size=beam_size,
+            audio_context=audio_context,
         )
         self._limiter = trio.CapacityLimiter(self.seats) if limiter is None else limiter
 

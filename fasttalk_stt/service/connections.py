@@ -7,7 +7,7 @@ takes a ticket for each upgrade request.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -70,10 +70,15 @@ class Ticket:
 
 
 class ConnectionManager:
-    """Admits up to `max_connections` at a time and knows all that are live."""
+    """Admits up to `max_connections` at a time, as long as there is compute, and knows all that are
+    live."""
 
-    def __init__(self, *, max_connections: int) -> None:
+    def __init__(
+        self, *, max_connections: int, is_full: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`is_full` tells whether one more would make those wait who are there."""
         self.max_connections = max_connections
+        self._is_full = is_full
         self._tickets: set[Ticket] = set()
         self._total = 0
         self._draining = False
@@ -109,6 +114,12 @@ class ConnectionManager:
                 SERVER_FULL,
                 f"All {self.max_connections} connections of this server are taken: "
                 "connect again later or to another replica.",
+            )
+        if self._tickets and self._is_full():
+            raise ProtocolError(
+                SERVER_FULL,
+                f"The {len(self._tickets)} connections of this server leave its model no time for "
+                "more: connect again later or to another replica.",
             )
         ticket = Ticket(self)
         self._tickets.add(ticket)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
+
+from fasttalk_stt.inference.load import headroom_streams
 from fasttalk_stt.service.readiness import ReadinessState
 from fasttalk_stt.service.services import Services
 
@@ -15,7 +18,12 @@ def health_report(services: Services) -> dict[str, Any]:
     """Whether the server can serve, why not, its model and its capacity."""
     readiness = services.readiness
     connections = services.connections
-    headroom = max(0, connections.max_connections - connections.active_connections)
+    load = services.load()
+    headroom = headroom_streams(
+        load,
+        active=connections.active_connections,
+        free_places=max(0, connections.max_connections - connections.active_connections),
+    )
     return {
         "status": "healthy" if readiness.is_ready else "unhealthy",
         "reasons": readiness.reasons(),
@@ -23,9 +31,14 @@ def health_report(services: Services) -> dict[str, Any]:
         "capacity": {
             "max_connections": connections.max_connections,
             "active_connections": connections.active_connections,
-            # Counted in free places: nothing measures the compute that a stream takes yet.
             "headroom_streams": headroom if readiness.is_ready else 0,
             "draining": readiness.state is ReadinessState.DRAINING,
+        },
+        "load": {
+            "pressure": load.pressure.name.lower(),
+            "urgent_share": load.urgent_share,
+            "busy_share": load.busy_share,
+            "final_p95_ms": None if load.final_p95_s is None else round(load.final_p95_s * 1000, 1),
         },
     }
 
@@ -47,6 +60,7 @@ def statistics_report(services: Services) -> dict[str, Any]:
             }
             for session in connections.statistics()
         },
+        "event_loop": attrs.asdict(services.loop.statistics),
         "contained_faults": dict(services.guard.contained_faults),
         "write_timeouts": services.guard.write_timeouts,
         "oversized_messages": services.guard.oversized_messages,

@@ -116,6 +116,28 @@ async def test_a_judge_of_turns_is_asked_and_may_fail(
     assert sounds_unfinished_s > 0.9
 
 
+async def test_a_pause_that_is_over_is_not_judged_to_the_end(
+    serving: Serving, autojump_clock: MockClock
+) -> None:
+    left = []
+
+    async def judge(samples: np.ndarray) -> float | None:
+        try:
+            await trio.sleep(0.4)
+        except trio.Cancelled:
+            left.append(len(samples))
+            raise
+        return None
+
+    async with serving(judge_turn=judge, endpointer="smart") as server:
+        peer = server.connect()
+        await peer.start(endpoint_silence_ms=600)
+        await say(peer, 1.0, pause_s=0.3)
+        await say(peer, 1.0)
+        await peer.end()
+    assert len(left) == 1
+
+
 async def test_eager_results_can_be_switched_in_a_session(
     serving: Serving, autojump_clock: MockClock
 ) -> None:

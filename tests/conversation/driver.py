@@ -10,6 +10,7 @@ import numpy.typing as npt
 from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.conversation.backchannels import Backchannels
 from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Hurry, Look, Say
+from fasttalk_stt.conversation.publisher import Publication
 from fasttalk_stt.conversation.segmenter import SegmenterLimits
 from fasttalk_stt.conversation.segments import (
     Draft,
@@ -51,13 +52,21 @@ class Driver:
     their end or at it; `speculations` are requests of pauses that go on or went by.
     """
 
-    def __init__(self, *, endpointer: EndpointerMode = "silence", **config: object) -> None:
+    def __init__(
+        self,
+        *,
+        endpointer: EndpointerMode = "silence",
+        speculates: bool = True,
+        **config: object,
+    ) -> None:
         checked, ignored = read_session_config(config, SessionConfig())
         self.session = Session(
             checked,
             session_id="s",
             ignored_fields=ignored,
-            limits=SegmenterLimits(pipeline_samples(0.5), pipeline_samples(2.0), endpointer),
+            limits=SegmenterLimits(
+                pipeline_samples(0.5), pipeline_samples(2.0), endpointer, speculates
+            ),
             detector=LevelDetector(),
             backchannels=BACKCHANNELS,
             model="fake",
@@ -71,12 +80,16 @@ class Driver:
         self._decoded_alone: set[Entry] = set()
         self.n_failed_flushes = 0
         self.sent: list[tuple[ServerMessage, Metadata]] = []
+        self._leaving: list[Publication] = []
+        self._behind: list[ServerMessage] = []
         self.errors: list[ProtocolError] = []
         self.do(self.session.begin())
 
     def do(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             match effect:
+                case Say(message=message) if self._leaving:
+                    self._behind.append(message)
                 case Say(message=message):
                     self._send(message)
                 case Decode(entry=entry):
@@ -137,13 +150,25 @@ class Driver:
             heard = words_in(draft.start, draft.edge)
         self.do(self.session.resolve_draft(draft, heard, self.now_s))
 
-    def send_ready(self) -> None:
+    def send_ready(self, most: int | None = None) -> None:
+        """Send what is ready, as the sender does: after `most` publications of the last entry it waits
+        for its socket, and something else may happen; other messages leave behind that entry."""
         publisher = self.session.publisher
-        while (publications := publisher.take_ready(self.now_s)) is not None:
-            for publication in publications:
+        while True:
+            while self._leaving:
+                if most == 0:
+                    return
+                publication = self._leaving.pop(0)
                 publisher.settle(publication)
                 if publication.message is not None:
                     self._send(publication.message)
+                most = None if most is None else most - 1
+            while self._behind:
+                self._send(self._behind.pop(0))
+            publications = publisher.take_ready(self.now_s)
+            if publications is None:
+                return
+            self._leaving = list(publications)
 
     def end(self) -> None:
         """End the session, let the engine answer everything, send everything."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fasttalk_stt.conversation.effort import LEAST_EFFORT, USUAL_EFFORT, Effort
 from fasttalk_stt.conversation.segments import NOTHING_HEARD, Draft
 from tests.conversation.driver import FAILURE, Driver, words_in
 from tests.support import silence, sound
@@ -194,3 +195,29 @@ def test_a_flush_reaches_to_the_last_sample_at_any_rate(rate_hz: int) -> None:
     assert entry.segment.end == 16_000
     assert entry.segment.speech is not None
     assert len(entry.segment.speech.samples) == 16_000
+
+
+@pytest.mark.parametrize(
+    ("effort", "edges_s"),
+    [(USUAL_EFFORT, [1.0, 2.0, 3.0, 4.0]), (LEAST_EFFORT, [2.0, 4.0])],
+)
+def test_less_effort_makes_drafts_rarer(effort: Effort, edges_s: list[float]) -> None:
+    driver = Driver(interim_results=True)
+    driver.session.spend(effort)
+    edges = []
+    for _ in range(140):
+        driver.hear(sound(0.032))
+        while driver.drafts:
+            edges.append(driver.drafts[0].edge)
+            driver.look(failed=True)
+    assert [edge / 16_000 for edge in edges] == pytest.approx(edges_s, abs=0.1)
+
+
+def test_without_speculation_nothing_is_asked_for_before_the_endpoint() -> None:
+    driver = Driver(speculates=False)
+    driver.hear(np.concatenate((sound(1.0), silence(0.4))))
+    assert driver.speculations == []
+    driver.hear(silence(0.3))
+    (entry,) = driver.wanted
+    assert entry.segment.reason == "speech_end"
+    assert entry.segment.speculation is None

@@ -43,7 +43,8 @@ STEPS = st.one_of(
     st.tuples(st.just("answer"), st.tuples(st.integers(0, 9), st.sampled_from("wnfbd"))),
     st.tuples(st.just("speculate"), st.sampled_from("wwnfbd")),
     st.tuples(st.just("look"), st.sampled_from("wnfd")),
-    st.tuples(st.just("send"), st.none()),
+    st.tuples(st.just("judge"), st.floats(0.0, 1.0)),
+    st.tuples(st.just("send"), st.one_of(st.none(), st.integers(1, 3))),
 )
 CONFIGS = st.fixed_dictionaries(
     {
@@ -54,6 +55,7 @@ CONFIGS = st.fixed_dictionaries(
         "buffer_duration": st.sampled_from([0.5, 2.0]),
         "sample_rate": st.sampled_from([16_000, 8_000, 44_100]),
         "endpoint_silence_ms": st.sampled_from([100, 500, 5000]),
+        "endpointer": st.sampled_from(["silence", "adaptive", "smart"]),
     }
 )
 
@@ -112,8 +114,11 @@ def act(driver: Driver, step: str, value: object) -> None:  # noqa: PLR0912 - on
                 draft = driver.drafts[0]
                 heard = outcome(kind, draft.start, draft.edge)
                 driver.look(heard if isinstance(heard, Heard) else None, failed=kind == "f")
-        case "send", None:
-            driver.send_ready()
+        case "judge", float(probability):
+            if driver.speculations:
+                session.judge_turn(driver.speculations[-1], probability)
+        case "send", most:
+            driver.send_ready(most)
         case _:
             raise AssertionError(f"unknown step {step}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fasttalk_stt.conversation.effort import LEAST_EFFORT
 from fasttalk_stt.conversation.segments import Heard, HeardWord
 from fasttalk_stt.protocol.server_messages import EagerRetracted, EagerTranscription
 from tests.conversation.driver import FAILURE, Driver
@@ -202,3 +203,11 @@ def test_nothing_is_shown_eagerly_unless_asked_for() -> None:
     driver = pausing()
     driver.speculate()
     assert "eager_transcription" not in driver.types
+
+
+def test_with_the_least_effort_nothing_is_shown_eagerly() -> None:
+    driver = Driver(eager_results=True)
+    driver.session.spend(LEAST_EFFORT)
+    driver.hear(np.concatenate((sound(1.0), silence(0.2))))
+    driver.speculate()
+    assert driver.of_type("eager_transcription") == []

@@ -86,6 +86,13 @@ def test_a_loop_that_goes_on_from_the_prefix_is_cut() -> None:
     assert to_hypothesis(looped, answer("of the well"), 1.0).text == ""
 
 
+def test_what_follows_a_loop_is_kept() -> None:
+    behind = evolve(TWO_SECONDS, prefix_text="I want to, I want to,")
+    assert to_hypothesis(behind, answer("I want to go home"), 1.0).text == "go home"
+    many = evolve(TWO_SECONDS, prefix_text="no no no no")
+    assert to_hypothesis(many, answer("no no no no stop"), 1.0).text == "stop"
+
+
 def test_what_does_not_go_on_with_a_loop_in_the_prefix_is_kept() -> None:
     behind = evolve(TWO_SECONDS, prefix_text="no no no no no no no no wait")
     assert to_hypothesis(behind, answer("what is that"), 1.0).text == "what is that"

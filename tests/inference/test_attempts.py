@@ -46,14 +46,17 @@ def test_the_most_demanding_request_decides_for_its_batch() -> None:
     assert LADDER.first([request(1), named], language_is_told=True) is LADDER.full
 
 
-def climb(first: Attempt, doubt: Doubt, *, prefix_text: str = "") -> list[Attempt]:
-    """All attempts, should the doubt remain."""
+def climb(first: Attempt, *doubts: Doubt, prefix_text: str = "") -> list[Attempt]:
+    """All attempts, should they leave these doubts, and the last of them for ever."""
     attempts: list[Attempt] = [first]
     asked = evolve(request(2), prefix_text=prefix_text)
+    is_spent = False
     while len(attempts) < 10:
-        following = LADDER.after(attempts[-1], doubt, asked, n_asked=len(attempts))
+        doubt = doubts[min(len(attempts), len(doubts)) - 1]
+        following = LADDER.after(attempts[-1], doubt, asked, is_spent=is_spent)
         if following is None:
             return attempts
+        is_spent = is_spent or doubt is not Doubt.LOOP
         attempts.append(following)
     return attempts
 
@@ -98,6 +101,12 @@ def test_there_is_no_more_than_the_full_context(doubt: Doubt) -> None:
 
 def test_an_echo_of_the_full_context_is_asked_again_without_its_prefix() -> None:
     assert climb(LADDER.full, Doubt.ECHO, prefix_text="so") == [LADDER.full, LADDER.full]
+
+
+@pytest.mark.parametrize("doubt", [Doubt.ECHO, Doubt.STOPS_SHORT, Doubt.UNLIKELY])
+def test_behind_a_loop_another_doubt_has_its_attempt(doubt: Doubt) -> None:
+    seen = climb(LADDER.close, Doubt.LOOP, doubt, prefix_text="so")
+    assert seen == [LADDER.close, LADDER.near, LADDER.full]
 
 
 def test_time_stamps_are_asked_for_of_the_same_encoding() -> None:

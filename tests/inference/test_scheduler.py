@@ -12,9 +12,11 @@ import trio.testing
 from trio.testing import MockClock
 
 from fasttalk_stt.inference.engine import DecodedWord, DecodeRequest, Hypothesis
-from fasttalk_stt.inference.errors import EngineError, GpuError
+from fasttalk_stt.inference.errors import EngineError, GpuError, NobodyWaitsError
 from fasttalk_stt.inference.fake import FakeEngine
-from fasttalk_stt.inference.scheduler import Priority, Scheduler, Urgency
+from fasttalk_stt.inference.load import Pressure
+from fasttalk_stt.inference.policy import Priority, Urgency
+from fasttalk_stt.inference.scheduler import Scheduler
 
 
 def request(name: str) -> DecodeRequest:
@@ -105,6 +107,42 @@ async def test_leaving_a_running_request_does_not_wait_and_drops_the_result(
         await asking.ask("next")
         nursery.cancel_scope.cancel()
     assert asking.answers == {"next": "next"}
+
+
+async def test_an_engine_is_told_whose_interest_is_lost(autojump_clock: MockClock) -> None:
+    engine = FakeEngine(echo, cost_s=lambda _: 10.0)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=4))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        async with trio.open_nursery() as asked:
+            asked.start_soon(asking.ask, "first")
+            await trio.sleep(0.1)
+            asked.start_soon(asking.ask, "kept")
+            with trio.move_on_after(12.0):
+                await asking.ask("left")
+        nursery.cancel_scope.cancel()
+    [_, batch] = engine.batches
+    lost = {item.vocabulary[0]: item.interest.is_lost for item in batch}
+    assert lost == {"kept": False, "left": True}
+
+
+async def test_what_an_engine_left_off_is_decoded_for_those_who_wait(
+    autojump_clock: MockClock,
+) -> None:
+    def cost_s(batch: Sequence[DecodeRequest]) -> float:
+        if len(batch) > 1:
+            raise NobodyWaitsError("it is mistaken")
+        return 1.0
+
+    engine = FakeEngine(echo, cost_s=cost_s)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=4))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        async with trio.open_nursery() as asked:
+            for name in ("first", "second", "third"):
+                asked.start_soon(asking.ask, name)
+        nursery.cancel_scope.cancel()
+    assert asking.answers == {name: name for name in ("first", "second", "third")}
 
 
 @pytest.mark.parametrize(
@@ -276,3 +314,24 @@ async def test_a_seat_that_fails_leaves_the_other_alone(autojump_clock: MockCloc
         assert scheduler.statistics().running == 0
         nursery.cancel_scope.cancel()
     assert asking.answers == {"bad": GpuError, "good": "good", "better": "better"}
+
+
+async def test_the_load_is_what_the_seats_did_and_how_long_finals_waited(
+    autojump_clock: MockClock,
+) -> None:
+    engine = FakeEngine(echo, cost_s=lambda _: 1.0)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=1, promised_s=100.0))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        assert scheduler.load().pressure is Pressure.CALM
+        async with trio.open_nursery() as asked:
+            for number in range(2):
+                asked.start_soon(asking.ask, f"draft {number}", Priority.DRAFT)
+            for number in range(9):
+                asked.start_soon(asking.ask, f"final {number}")
+        load = scheduler.load()
+        nursery.cancel_scope.cancel()
+    assert load.busy_share == 1.0
+    assert load.urgent_share == pytest.approx(0.8, abs=0.11)
+    assert load.final_p95_s == pytest.approx(8.0, abs=1.1)
+    assert load.pressure is Pressure.FULL

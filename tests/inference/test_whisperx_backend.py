@@ -43,6 +43,7 @@ class ScriptedModel:
     seen: list[list[DecodeRequest]] = field(factory=list)
     detections: int = 0
     languages: frozenset[str] = frozenset({"en"})
+    when_asked: Callable[[], None] = field(default=lambda: None)
     _requests: list[DecodeRequest] = field(factory=list)
 
     def told_language(self, request: DecodeRequest) -> Language | None:
@@ -52,13 +53,17 @@ class ScriptedModel:
         self._requests = []
         return np.zeros((80, len(samples) * FRAMES_PER_S // SAMPLE_RATE_HZ), dtype=np.float32)
 
-    def encode(self, features: Sequence[npt.NDArray[np.float32]], n_context_frames: int) -> None:
+    def encode(
+        self, features: Sequence[npt.NDArray[np.float32]], n_context_frames: int
+    ) -> list[int]:
+        """Of an encoding no more is known than how long each request is."""
         self.contexts.append(n_context_frames)
+        return [item.shape[1] for item in features]
 
-    def part(self, encoded: None, row: int) -> None:
-        self._requests = [self._requests[row]]
+    def part(self, encoded: list[int], row: int) -> list[int]:
+        return [encoded[row]]
 
-    def find_languages(self, told: Sequence[Language | None], encoded: None) -> list[Language]:
+    def find_languages(self, told: Sequence[Language | None], encoded: list[int]) -> list[Language]:
         self.detections += sum(language is None for language in told)
         return [language or Language("de", 0.6) for language in told]
 
@@ -70,7 +75,7 @@ class ScriptedModel:
 
     def draft(
         self,
-        encoded: None,
+        encoded: list[int],
         languages: Sequence[Language],
         prompts: Sequence[Prompt],
         limits: Sequence[int],
@@ -79,7 +84,10 @@ class ScriptedModel:
         self.temperatures.append(options.temperature)
         self.stamped.append(options.with_timestamps)
         self._requests = self._requests[-len(prompts) :]
-        self.seen.append(self._requests)
+        lengths = [int(asked.duration_s * FRAMES_PER_S) for asked in self._requests]
+        assert encoded == lengths, "the encoding is of other requests"
+        self.seen.append(list(self._requests))
+        self.when_asked()
         texts = [self.script.pop(0) if len(self.script) > 1 else self.script[0] for _ in prompts]
         return [
             Draft(
@@ -94,7 +102,7 @@ class ScriptedModel:
 
     def align(
         self,
-        encoded: None,
+        encoded: list[int],
         languages: Sequence[Language],
         prompts: Sequence[Prompt],
         drafts: Sequence[Draft],
@@ -219,3 +227,23 @@ def test_what_nobody_waits_for_is_not_asked_again(load: Load) -> None:
     unwanted.interest.is_lost = True
     backend.decode([unwanted, request()])
     assert len(model.seen) == 1
+
+
+def test_several_doubtful_requests_of_a_batch_are_asked_one_by_one(load: Load) -> None:
+    backend, model = load(["?mumble", "fine", "?mutter", "mumbling", "muttering"])
+    hypotheses = backend.decode([request(1.0), request(2.0), request(3.0)])
+    assert [hypothesis.text for hypothesis in hypotheses] == ["mumbling", "fine", "muttering"]
+    assert model.contexts == [900]
+
+
+def test_who_leaves_while_being_asked_again_takes_nobody_along(load: Load) -> None:
+    backend, model = load(["?mumble", "hello", "mumbling"])
+    leaving, waiting = request(1.0), request(2.0)
+
+    def leave() -> None:
+        leaving.interest.is_lost = len(model.seen) == 2
+
+    model.when_asked = leave
+    _, hypothesis = backend.decode([leaving, waiting])
+    assert len(model.seen) == 2
+    assert hypothesis.text == "hello"

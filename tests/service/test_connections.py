@@ -50,6 +50,14 @@ def test_counts_every_connection_in_one_state() -> None:
     assert manager.statistics() == []
 
 
+def test_a_server_without_compute_refuses_but_never_the_first() -> None:
+    manager = ConnectionManager(max_connections=9, is_full=lambda: True)
+    with manager.admit():
+        with pytest.raises(ProtocolError, match="no time for more") as caught, manager.admit():
+            pytest.fail("admitted one whom the model has no time for")
+        assert caught.value.kind is SERVER_FULL
+
+
 def test_full_server_refuses_and_counts_nothing() -> None:
     manager = ConnectionManager(max_connections=1)
     with manager.admit():

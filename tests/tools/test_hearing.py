@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fasttalk_stt.inference.engine import DecodedWord, DecodeRequest, Hypothesis
+from fasttalk_stt.inference.fake import FakeEngine
 from tests.support import LevelDetector
 from tools.hearing.audio import (
     active_level_dbfs,
@@ -47,7 +48,7 @@ from tools.hearing.mixtures import (
 )
 from tools.hearing.statistics import bootstrap, interpolated, percentiles, poisson_interval
 from tools.hearing.ttfs import Placed, Utterance, join, samples_in
-from tools.hearing.words import Spoken, compare, edge_errors
+from tools.hearing.words import Spoken, compare, edge_errors, noise_report, write_noise
 from tools.scoring import CorpusEntry
 
 RATE_HZ = 16_000
@@ -137,6 +138,21 @@ def test_noise_is_as_long_as_was_asked_for_and_the_first_round_is_as_recorded() 
     assert len({take.made_of["offset_s"] for take in takes[2:]}) == len(takes) - 2
     again = list(noise_takes(sources, 0.01, seed=1))
     assert all(np.array_equal(a.samples, b.samples) for a, b in zip(takes, again, strict=True))
+
+
+def test_words_on_noise_are_counted_on_recordings_as_they_are_and_varied() -> None:
+    rows = write_noise(
+        [a_noise(), a_noise("babble", "6-talker babble")],
+        "webrtc",
+        FakeEngine(lambda request: [DecodedWord(" oh", 0.0, 0.2, 0.9)]),
+        hours=0.005,
+        seed=1,
+    )
+    assert [row.is_varied for row in rows] == [False, False, *[True] * (len(rows) - 2)]
+    assert len(rows) > 2
+    report = noise_report(rows)
+    assert report["without_voices"]["takes"] + report["voices"]["takes"] == len(rows)
+    assert len(report["phrases"]) == sum(row.n_words > 0 for row in rows)
 
 
 def test_labels_move_with_the_quiet_before_them() -> None:

@@ -23,7 +23,16 @@ from fasttalk_stt.inference.fake import FakeEngine
 from fasttalk_stt.inference.models import resolve_model
 from fasttalk_stt.inference.whisperx_backend import WhisperXBackend
 
-NOT_DECODING = ("quality", "scheduler", "silero", "smart_turn", "turn_judge", "fake", "errors")
+NOT_DECODING = (
+    "quality",
+    "scheduler",
+    "policy",
+    "silero",
+    "smart_turn",
+    "turn_judge",
+    "fake",
+    "errors",
+)
 """Modules of `inference` on which an engine's answer to a request does not depend."""
 
 

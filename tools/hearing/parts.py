@@ -22,7 +22,7 @@ from attrs import frozen
 from tools.hearing import endpoints, interrupts, onsets, ttfs, words
 from tools.hearing.engines import DecodeMemory, RememberingEngine
 from tools.hearing.mixtures import Source, has_checked_words, read_sources
-from tools.hearing.servers import blocked_server, real_server
+from tools.hearing.servers import fake_server, real_server
 from tools.hearing.tapes import Tapes
 from tools.scoring import CorpusEntry, english_speech, read_manifest
 
@@ -127,7 +127,7 @@ def run_words(options: Options, note: Note) -> dict[str, Any]:
     as_it_is = {v: [row for row in rows if not row.is_varied] for v, rows in noise.items()}
     return {
         "noise": [{"vad": v, **words.noise_report(as_it_is[v])} for v in options.vads],
-        "varied_noise": [
+        "noise_and_variations": [
             {"vad": v, **words.noise_report(noise[v])} for v in options.vads if v == VARIED_VAD
         ],
         "speech": [{"vad": v, **words.compare(speech[v])} for v in options.vads],
@@ -158,7 +158,8 @@ def run_ttfs(options: Options, note: Note) -> dict[str, Any]:
     chosen = ttfs.utterances(speech, options.utterances)
     longest = max((s for s in speech if s.entry.seconds <= LONGEST_BUSY_S), key=_length)
     busy_clip, _ = ttfs.join([ttfs.Utterance(longest.id, longest.samples)])
-    with _log("ttfs") as log, real_server({"MODEL": options.model}, log) as url:
+    with _log("ttfs") as log, real_server({"MODEL": options.model}, log) as server:
+        url = server.url
         note(f"speaking {len(chosen)} utterances in real time")
         idle = trio.run(partial(ttfs.speak, url, chosen, keep_busy_with=None))
         few = chosen[:BUSY_UTTERANCES]
@@ -170,9 +171,10 @@ def run_ttfs(options: Options, note: Note) -> dict[str, Any]:
 def run_interrupt(options: Options, note: Note) -> dict[str, Any]:
     speech = _some(english_speech(read_manifest(options.corpus)), 8)
     joined, _ = ttfs.join([ttfs.Utterance(s.id, s.samples) for s in speech])
-    with _log("interrupt") as log, blocked_server(interrupts.BLOCKING_S, log) as url:
+    blocked = partial(fake_server, {}, blocking_s=interrupts.BLOCKING_S)
+    with _log("interrupt") as log, blocked(log) as server:
         note(f"interrupting {options.interrupts} times")
-        return trio.run(interrupts.interrupt_many, url, joined.samples, options.interrupts)
+        return trio.run(interrupts.interrupt_many, server.url, joined.samples, options.interrupts)
 
 
 PARTS: Mapping[str, Callable[[Options, Note], dict[str, Any]]] = {

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from attrs import frozen
+
 from tools.demo import (
     HOST,
     LOG_TAIL_LINES,
@@ -28,29 +30,41 @@ class ServerError(Exception):
     """The server did not start; the message quotes the end of its log."""
 
 
+@frozen
+class RunningServer:
+    """`url` is its WebSocket's."""
+
+    url: str
+    pid: int
+
+
 @contextmanager
-def real_server(settings: Mapping[str, str], log: Path) -> Iterator[str]:
-    """`fasttalk-stt serve` with these settings; yields its WebSocket URL. Raises ServerError."""
+def real_server(settings: Mapping[str, str], log: Path) -> Iterator[RunningServer]:
+    """`fasttalk-stt serve` with these settings. Raises ServerError."""
     port = free_port()
     command = [sys.executable, "-m", "fasttalk_stt", "serve"]
-    with _running(command, {**server_environment(os.environ, port), **settings}, port, log) as url:
-        yield url
+    environment = {**server_environment(os.environ, port), **settings}
+    with _running(command, environment, port, log) as server:
+        yield server
 
 
 @contextmanager
-def blocked_server(blocking_s: float, log: Path) -> Iterator[str]:
-    """`tools.serve_fake` whose engine's thread is blocked for so long in each call."""
+def fake_server(
+    settings: Mapping[str, str], log: Path, *, blocking_s: float = 0.0
+) -> Iterator[RunningServer]:
+    """`tools.serve_fake` with these settings; its engine's thread is blocked for so long in each call."""
     port, monitoring_port = free_port(), free_port()
     command = [sys.executable, "-m", "tools.serve_fake", "--port", str(port)]
     command += ["--monitoring-port", str(monitoring_port), "--blocking-s", str(blocking_s)]
-    with _running(command, dict(os.environ) | {"LOG_FORMAT": "console"}, port, log) as url:
-        yield url
+    environment = {**os.environ, "LOG_FORMAT": "console", **settings}
+    with _running(command, environment, port, log) as server:
+        yield server
 
 
 @contextmanager
 def _running(
     command: Sequence[str], environment: Mapping[str, str], port: int, log: Path
-) -> Iterator[str]:
+) -> Iterator[RunningServer]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:
         server = subprocess.Popen(
@@ -64,7 +78,7 @@ def _running(
         )
         try:
             _wait_until_ready(server, port, log)
-            yield f"ws://{HOST}:{port}/ws/transcribe"
+            yield RunningServer(f"ws://{HOST}:{port}/ws/transcribe", server.pid)
         finally:
             _stop(server)
 

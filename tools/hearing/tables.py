@@ -92,7 +92,7 @@ def endpoint_lines(part: Figures) -> Iterator[str]:
 
 def word_lines(part: Figures) -> Iterator[str]:
     yield "WORDS  on what is no speech, and at the edges of what is"
-    for title, noises in (("", part["noise"]), ("with variations, ", part["varied_noise"])):
+    for title, noises in (("", part["noise"]), ("with variations, ", part["noise_and_variations"])):
         for noise in noises:
             yield from _noise_lines(noise, title)
     for speech in part["speech"]:

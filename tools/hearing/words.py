@@ -12,7 +12,7 @@ from typing import Any
 import jiwer
 from attrs import frozen
 
-from fasttalk_stt.inference.engine import DecodeRequest
+from fasttalk_stt.inference.engine import DecodeRequest, Engine
 from tools.hearing.engines import RememberingEngine
 from tools.hearing.listening import SessionLog, setup
 from tools.hearing.mixtures import Source, clean_takes, is_varied, noise_takes
@@ -62,7 +62,7 @@ class Written:
 
 
 def write_noise(
-    noise: Sequence[Source], vad: str, engine: RememberingEngine, *, hours: float, seed: int
+    noise: Sequence[Source], vad: str, engine: Engine, *, hours: float, seed: int
 ) -> list[Written]:
     """Recordings without speech through the pipeline: each as it is, and varied up to `hours`."""
     played = play(noise_takes(noise, hours, seed=seed), setup(vad=vad), engine)

@@ -1,0 +1,83 @@
+"""Which requests are decoded next, and which of them together.
+
+Pure: no clock, no engine. `scheduler` asks it whenever a seat is free; `tools.simulate` asks it about
+hundreds of streams that nobody speaks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Protocol, TypeVar
+
+from attrs import define
+
+DRAFT_PATIENCE_S = 1.0
+"""A draft that has waited so long takes the last seat too: the audio it looks at only grows."""
+SAME_LENGTH_S = 6.0
+"""Requests up to here are given the same context by the encoder, see `attempts`. A batch is encoded at the
+length of its longest, so what is longer is decoded with what is hardly shorter."""
+LENGTH_SHARE = 0.75
+
+
+class Priority(IntEnum):
+    """What goes first: lower is more urgent."""
+
+    FINAL = 0
+    EAGER = 1
+    DRAFT = 2
+
+
+@define(eq=False)
+class Urgency:
+    """How urgent one request is. It may be raised while the request waits, at `raised_at_s`."""
+
+    priority: Priority
+    raised_at_s: float = 0.0
+
+    def raise_to(self, priority: Priority, now_s: float) -> None:
+        self.priority, self.raised_at_s = priority, now_s
+
+
+class Job(Protocol):
+    """A request that waits, since `since_s`, with so much audio."""
+
+    @property
+    def urgency(self) -> Urgency: ...
+    @property
+    def since_s(self) -> float: ...
+    @property
+    def duration_s(self) -> float: ...
+
+
+J = TypeVar("J", bound=Job)
+
+
+def next_batch(
+    jobs: Sequence[J], *, now_s: float, seats: int, free_seats: int, batch_size: int
+) -> list[J]:
+    """The jobs to decode together in a seat that is free; none where it shall stay free.
+
+    `jobs` wait in the order of their coming. The most urgent go first and of these the oldest, whose
+    deadline is the nearest; whoever has had a turn comes again behind all others, so nobody starves.
+    With it goes what is as urgent and of a similar length, shared out over the seats, `batch_size` at
+    most. Where there are several seats drafts leave the last one free for DRAFT_PATIENCE_S, so that
+    whoever has finished speaking does not wait for somebody who goes on.
+    """
+    if not jobs:
+        return []
+    most_urgent = min(job.urgency.priority for job in jobs)
+    equals = [job for job in jobs if job.urgency.priority == most_urgent]
+    oldest = equals[0]
+    if most_urgent is Priority.DRAFT and seats > 1:
+        seats -= 1
+        if free_seats == 1 and now_s - oldest.since_s < DRAFT_PATIENCE_S:
+            return []
+    alike = [job for job in equals if _is_alike(oldest, job)]
+    return alike[: min(math.ceil(len(alike) / seats), batch_size)]
+
+
+def _is_alike(one: Job, other: Job) -> bool:
+    shorter, longer = sorted((one.duration_s, other.duration_s))
+    return longer <= SAME_LENGTH_S or shorter >= LENGTH_SHARE * longer

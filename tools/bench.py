@@ -1,0 +1,136 @@
+"""How fast the server is, and how many it serves: latencies, streams, memory, side by side in one run.
+
+    python -m tools.bench --corpus DIRECTORY --json bench.json --png bench.png
+
+Parts, for `--only`:
+
+    engine   one utterance in one call: ours, levers off, faster-whisper and WhisperX as they come;
+             and what a segment costs in batches
+    closed   one client at a real server: from an endpoint to the text at the client, everything asked
+             for at the endpoint, and as usual (asked for in the pause before it)
+    streams  more and more clients in real time, until the 95th percentile of that breaks the promise
+    ingest   frames to onsets without a model, the server on one core, the clients on the others
+
+Everything is measured by the wall clock, so leave the machine alone meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fasttalk_stt.cli.audio_file import AudioFileError
+from fasttalk_stt.inference.errors import EngineError
+from tools.benching.figure import draw
+from tools.benching.machine import describe
+from tools.benching.parts import PARTS, Options
+from tools.benching.tables import text_report
+from tools.hearing.servers import ServerError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    args = _parser().parse_args(arguments)
+    if args.corpus is None:
+        print("no corpus: set SPEECH_CORPUS, or give --corpus DIRECTORY", file=sys.stderr)
+        return 2
+    options = _options(args)
+    report: dict[str, Any] = {"machine": describe(), "model": args.model, "device": args.device}
+    try:
+        for name in args.only:
+            began_s = time.monotonic()
+            _note(f"{name} ...")
+            report[name] = PARTS[name](options, _note)
+            _note(f"{name}: {time.monotonic() - began_s:.0f} s")
+            _write_json(report, args.json)
+    except (OSError, ValueError, AudioFileError, EngineError, ServerError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(text_report(report))
+    if args.png is not None:
+        draw(report, args.png)
+    return 0
+
+
+def _options(args: argparse.Namespace) -> Options:
+    return Options(
+        corpus=args.corpus,
+        model=args.model,
+        device=args.device,
+        threads=args.threads,
+        clips=args.clips,
+        streams=tuple(args.streams),
+        ingest_streams=tuple(args.ingest_streams),
+        duties=tuple(args.duty),
+        seconds=args.seconds,
+        promise_ms=args.promise_ms,
+        most_batch=args.most_batch,
+    )
+
+
+def _write_json(report: dict[str, Any], path: Path | None) -> None:
+    """After each part, so that what was measured is not lost when a later one fails."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _note(text: str) -> None:
+    print(f"==> {text}", file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--corpus", type=Path, default=os.environ.get("SPEECH_CORPUS") or None)
+    add("--only", type=_parts, default=list(PARTS), metavar="PART,...")
+    add("--model", default="tiny.en", help="default tiny.en")
+    add("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    add("--threads", type=int, default=0, help="of one call in `engine` (default: as served)")
+    add("--clips", type=int, default=40, help="of about 2 s (default 40)")
+    add("--streams", type=_wholes, default=[1, 4, 8, 12, 16, 24, 32], metavar="N,...")
+    add("--ingest-streams", type=_wholes, default=[50, 100], metavar="N,...")
+    add("--duty", type=_shares, default=[1.0, 0.4], metavar="SHARE,...", help="of speech, 0-1")
+    add("--seconds", type=float, default=60.0, help="of each run (default 60)")
+    add("--promise-ms", type=float, default=500.0, help="p95 of closed to text (default 500)")
+    add("--most-batch", type=int, default=16, help="segments in a batch (64 for a GPU)")
+    add("--json", type=Path, help="write all figures there")
+    add("--png", type=Path, help="draw the curves there")
+    return parser
+
+
+def _parts(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in PARTS:
+            raise argparse.ArgumentTypeError(f"{name!r}: expected of {', '.join(PARTS)}")
+    return names
+
+
+def _wholes(text: str) -> list[int]:
+    numbers = [int(part) for part in text.split(",")]
+    if not all(number > 0 for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected whole numbers above 0, with commas")
+    return numbers
+
+
+def _shares(text: str) -> list[float]:
+    shares = [float(part) for part in text.split(",")]
+    if not all(0 < share <= 1 for share in shares):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected numbers above 0 and up to 1")
+    return shares
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""What a server and its clients take of the machine: processor time and memory."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from attrs import define
+
+
+@define
+class Usage:
+    """Filled at the end of `measured`. Cores are processor seconds a second."""
+
+    server_cores: float = 0.0
+    clients_cores: float = 0.0
+    server_mib: float = 0.0
+
+
+@contextmanager
+def measured(server_pid: int) -> Iterator[Usage]:
+    """Measure this process and the server's over the block."""
+    usage = Usage()
+    server, clients = psutil.Process(server_pid), psutil.Process()
+    began_s, server_s, clients_s = time.monotonic(), _cpu_s(server), _cpu_s(clients)
+    yield usage
+    passed_s = time.monotonic() - began_s
+    usage.server_cores = round((_cpu_s(server) - server_s) / passed_s, 3)
+    usage.clients_cores = round((_cpu_s(clients) - clients_s) / passed_s, 3)
+    usage.server_mib = round(server.memory_info().rss / 2**20, 1)
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def describe() -> dict[str, Any]:
+    """The machine, for the head of a report."""
+    return {
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "processor": _processor(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "gpu": _gpu(),
+    }
+
+
+def _processor() -> str | None:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((line.split(":")[1].strip() for line in lines if "model name" in line), None)
+
+
+def _gpu() -> str | None:
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None

@@ -1,0 +1,235 @@
+"""The parts of a benchmark. Each takes the options and a way to tell of progress, and returns its
+JSON-able figures; everything is by the wall clock, so leave the machine alone meanwhile.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import trio
+from attrs import frozen
+
+from tools.benching import engines, streams
+from tools.benching.machine import measured
+from tools.hearing.mixtures import Source, read_sources
+from tools.hearing.servers import RunningServer, fake_server, real_server
+from tools.hearing.statistics import percentiles
+from tools.hearing.ttfs import onset_times_ms
+from tools.scoring import english_speech, read_manifest
+
+Note = Callable[[str], None]
+
+ENDPOINT_SILENCE_MS = 500
+CLOSED_ALONE = {"SPECULATION": "false", "ENDPOINTER": "silence"}
+"""Nothing is asked for before the endpoint, so that all of an answer's time is behind it."""
+USUAL = {"ENDPOINTER": "silence"}
+"""Everything else as it comes; with ENDPOINTER=silence it is known when an endpoint was."""
+MANY = {
+    "WEBSOCKET_MAX_CONNECTIONS": "10000",
+    "LOG_FORMAT": "json",
+}
+CONFIG: Mapping[str, Any] = {
+    "fasttalk_mode": True,
+    "language": "en",
+    "endpoint_silence_ms": ENDPOINT_SILENCE_MS,
+    "enable_timestamps": True,
+}
+SHORT_S = (1.5, 2.5)
+"""Clips of about 2 s, what one turn of a conversation often is."""
+SKIP_S = 10.0
+"""What the first seconds of a run say of a server that warms up is left out."""
+
+
+@frozen(kw_only=True)
+class Options:
+    """What is to be measured; see `tools.bench --help`."""
+
+    corpus: Path
+    model: str
+    device: str
+    threads: int
+    clips: int
+    streams: tuple[int, ...]
+    ingest_streams: tuple[int, ...]
+    duties: tuple[float, ...]
+    seconds: float
+    promise_ms: float
+    most_batch: int
+
+
+def run_engine(options: Options, note: Note) -> dict[str, Any]:
+    """One utterance in one call: ours beside the libraries as they come."""
+    short = _short(options)
+    chosen = [(source.samples, source.entry.text or "") for source in short]
+    note(f"{len(chosen)} clips of {SHORT_S[0]:g}-{SHORT_S[1]:g} s, each way")
+    ways = engines.compare(chosen, options.model, device=options.device, threads=options.threads)
+    note("batches")
+    long = [source.samples for source in _speech(options)]
+    batches = engines.batch_costs(
+        long,
+        options.model,
+        device=options.device,
+        threads=options.threads,
+        most=options.most_batch,
+    )
+    return {"threads": options.threads, "ways": ways, "batches": batches}
+
+
+def run_closed(options: Options, note: Note) -> dict[str, Any]:
+    """One client saying short things: from the endpoint to the text."""
+    said = streams.talk(_short(options), duty=0.5, seconds=options.seconds)
+    rows = {}
+    for name, settings in (("closed_alone", CLOSED_ALONE), ("usual", USUAL)):
+        note(f"one client, {options.seconds:g} s, {name}")
+        rows[name] = _point(options, said, settings, n_streams=1)
+    return rows
+
+
+def run_streams(options: Options, note: Note) -> list[dict[str, Any]]:
+    """More and more clients, until texts are late, audio waits or somebody is refused."""
+    speech = _speech(options)
+    ramps = []
+    for duty in options.duties:
+        said = streams.talk(speech, duty=duty, seconds=options.seconds)
+        points = []
+        for n_streams in options.streams:
+            note(f"{n_streams} streams, duty {duty:g}")
+            point = _point(options, said, USUAL, n_streams=n_streams)
+            points.append(point)
+            note(f"closed to text {point['closed_to_text_ms']}, lag {point['lag_ms']}")
+            if not _is_kept(point, options.promise_ms):
+                break
+        kept = [p["streams"] for p in points if _is_kept(p, options.promise_ms)]
+        ramps.append(
+            {"duty": duty, "points": points, "streams_within_promise": max(kept, default=0)}
+        )
+    return ramps
+
+
+def run_ingest(options: Options, note: Note) -> list[dict[str, Any]]:
+    """Everything but the model: frames in, onsets out, on one core, the clients on another."""
+    said = streams.talk(_speech(options), duty=0.4, seconds=options.seconds)
+    points = []
+    for n_streams in options.ingest_streams:
+        note(f"{n_streams} streams, scripted engine")
+        settings = {**MANY, "VAD": "cascade"}
+        with _log() as log, fake_server(settings, log) as server, _apart(server.pid):
+            points.append(_ingest_point(server, said, n_streams, options.seconds))
+        note(f"frame to onset {points[-1]['frame_to_onset_ms']}")
+    return points
+
+
+def _ingest_point(
+    server: RunningServer, said: streams.Talk, n_streams: int, seconds: float
+) -> dict[str, Any]:
+    before_mib = psutil.Process(server.pid).memory_info().rss / 2**20
+    with measured(server.pid) as usage:
+        spoken = trio.run(
+            partial(
+                streams.speak_together,
+                server.url,
+                said,
+                streams=n_streams,
+                seconds=seconds,
+                config=CONFIG,
+            )
+        )
+    onsets = [ms for each in spoken if each.trace for ms in onset_times_ms(each.trace)]
+    return {
+        "streams": n_streams,
+        "duty": said.duty,
+        "frame_ms": streams.PACE.frame_ms,
+        "frame_to_onset_ms": percentiles(onsets, 50, 95, 99),
+        "server_cores": usage.server_cores,
+        "clients_cores": usage.clients_cores,
+        "server_mib": usage.server_mib,
+        "mib_per_stream": round((usage.server_mib - before_mib) / n_streams, 2),
+        "sender_lag_ms": round(max((e.trace.lag_ms for e in spoken if e.trace), default=0.0), 1),
+        "refused": [each.refusal for each in spoken if each.refusal is not None],
+    }
+
+
+def _point(
+    options: Options, said: streams.Talk, settings: Mapping[str, str], *, n_streams: int
+) -> dict[str, Any]:
+    environment = {
+        **MANY,
+        "MODEL": options.model,
+        "DEVICE": options.device,
+        **settings,
+    }
+    with _log() as log, real_server(environment, log) as server:
+        with measured(server.pid) as usage:
+            spoken = trio.run(
+                partial(
+                    streams.speak_together,
+                    server.url,
+                    said,
+                    streams=n_streams,
+                    seconds=options.seconds,
+                    config=CONFIG,
+                )
+            )
+        return {
+            "streams": n_streams,
+            "duty": said.duty,
+            "seconds": options.seconds,
+            **streams.figures(spoken, endpoint_silence_ms=ENDPOINT_SILENCE_MS, skip_s=SKIP_S),
+            "server_cores": usage.server_cores,
+            "clients_cores": usage.clients_cores,
+            "server_mib": usage.server_mib,
+        }
+
+
+def _is_kept(point: Mapping[str, Any], promise_ms: float) -> bool:
+    late = point["closed_to_text_ms"]["p95"]
+    return late is not None and late <= promise_ms and not point["refused"]
+
+
+@contextmanager
+def _apart(server_pid: int) -> Iterator[None]:
+    """The server on one core and this process on the others, where there is more than one."""
+    ours = psutil.Process()
+    cores = ours.cpu_affinity()
+    if len(cores) < 2:
+        yield
+        return
+    psutil.Process(server_pid).cpu_affinity(cores[:1])
+    ours.cpu_affinity(cores[1:])
+    try:
+        yield
+    finally:
+        ours.cpu_affinity(cores)
+
+
+def _speech(options: Options) -> list[Source]:
+    return read_sources(english_speech(read_manifest(options.corpus)))
+
+
+def _short(options: Options) -> Sequence[Source]:
+    low, high = SHORT_S
+    short = [source for source in _speech(options) if low <= source.entry.seconds <= high]
+    if not short:
+        raise ValueError(f"the corpus has no English clip of {low:g}-{high:g} s")
+    return short[: options.clips]
+
+
+@contextmanager
+def _log() -> Iterator[Path]:
+    """Where a server logs to. It is gone afterwards; a failure quotes its end."""
+    with tempfile.TemporaryDirectory(prefix="fasttalk-bench-") as directory:
+        yield Path(directory) / "server.log"
+
+
+PARTS: Mapping[str, Callable[[Options, Note], Any]] = {
+    "engine": run_engine,
+    "closed": run_closed,
+    "streams": run_streams,
+    "ingest": run_ingest,
+}
