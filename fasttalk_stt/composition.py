@@ -19,6 +19,8 @@ from fasttalk_stt.conversation.backchannels import (
     read_backchannels,
 )
 from fasttalk_stt.guard import GuardStatistics
+from fasttalk_stt.inference.aligning.ctc import CtcAligner
+from fasttalk_stt.inference.aligning.realign import WordAligner
 from fasttalk_stt.inference.engine import Engine
 from fasttalk_stt.inference.load import Pressure
 from fasttalk_stt.inference.models import resolve_model
@@ -108,6 +110,14 @@ def _turn_judge() -> JudgeTurn:
     return TurnJudge(model).probability
 
 
+def _aligner(kind: str) -> WordAligner | None:
+    """With "auto" the one that is installed, if any; the words of other languages are timed by the
+    decoder's attention in any case."""
+    aligner = CtcAligner()
+    wanted = kind == "ctc" or (kind == "auto" and aligner.is_installed)
+    return aligner if wanted else None
+
+
 def make_engine(settings: Settings) -> Engine:
     """Make the engine of the configured model, unloaded.
 
@@ -122,4 +132,5 @@ def make_engine(settings: Settings) -> Engine:
         compute_type=settings.compute_type,
         cpu_threads=settings.cpu_threads,
         audio_context=settings.audio_context,
+        aligner=_aligner(settings.aligner),
     )

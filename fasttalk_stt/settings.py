@@ -24,6 +24,7 @@ NOT_ENFORCED_PREFIX = "JWT_"
 
 VAD_KINDS = ("cascade", "webrtc", "silero")
 ENDPOINTERS = ("silence", "adaptive", "smart")
+ALIGNERS = ("auto", "ctc", "attention")
 
 COMPUTE_TYPES = (
     "auto",
@@ -204,6 +205,7 @@ class Settings:
     cpu_threads: int = _whole("CPU_THREADS", 0, 0, 1_024)
     """Of one model call; 0: its share of the cores, see `inference.seats`."""
     audio_context: Literal["auto", "full"] = _choice("AUDIO_CONTEXT", "auto", ("auto", "full"))
+    aligner: Literal["auto", "ctc", "attention"] = _choice("ALIGNER", "auto", ALIGNERS)
     batch_size: int = _whole("BATCH_SIZE", 16, 1, 256)
     promised_latency_ms: int = _whole("PROMISED_LATENCY_MS", 500, 50, 60_000, "ms")
     transcription_timeout_s: float = _seconds("TRANSCRIPTION_TIMEOUT", 10.0, 0.5, 300.0)

@@ -218,6 +218,7 @@ class Transcriber:
             vocabulary=speech.vocabulary,
             prefix_text=speech.context_text,
             prefix_s=speech.context_samples / SAMPLE_RATE_HZ,
+            exact_times=urgency.priority is not Priority.DRAFT,
         )
         return _heard(await self._scheduler.decode(request, urgency=urgency), speech)
 

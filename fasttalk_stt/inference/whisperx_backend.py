@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from attrs import evolve, frozen
 
+from fasttalk_stt.inference.aligning.realign import WordAligner, realigned
 from fasttalk_stt.inference.answers import Answer, Language, best_answer, to_hypothesis
 from fasttalk_stt.inference.attempts import Attempt, AudioContext, make_ladder
 from fasttalk_stt.inference.doubts import Doubt, find_doubt
@@ -38,7 +39,8 @@ class WhisperXBackend:
 
     `device` is "auto", "cpu" or "cuda"; `compute_type` is CTranslate2's, or "auto" for float16 on
     a GPU and int8 on a CPU. `cpu_threads` is for one call; 0 shares the cores out over the seats.
-    `beam_size` None takes the beams of `attempts`, a number gives every attempt that beam.
+    `beam_size` None takes the beams of `attempts`, a number gives every attempt that beam. `aligner` gives
+    words the times of which the decoder is not sure; where it cannot, they keep the decoder's.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class WhisperXBackend:
         cpu_threads: int = 0,
         beam_size: int | None = None,
         audio_context: AudioContext = "auto",
+        aligner: WordAligner | None = None,
     ) -> None:
         self.model = model
         self._device = device
@@ -57,6 +60,7 @@ class WhisperXBackend:
         self._cpu_threads = cpu_threads
         self.seats = count_seats(device, cpu_threads)
         self._ladder = make_ladder(beam_size=beam_size, audio_context=audio_context)
+        self._aligner = aligner
         self._whisper: WhisperModel | None = None
 
     @property
@@ -77,6 +81,8 @@ class WhisperXBackend:
                 cpu_threads=self._cpu_threads or threads_per_seat(self.seats),
                 seats=self.seats,
             )
+            if self._aligner is not None:
+                self._aligner.load()
             hums = [_hum(seconds) for seconds in _WARM_UP_S for _ in range(self.seats)]
             with ThreadPoolExecutor(self.seats) as pool:
                 list(pool.map(lambda hum: self._decode(whisper, [hum]), hums))
@@ -121,8 +127,17 @@ class WhisperXBackend:
             if first.doubt is not None:
                 answers += self._ask_on(whisper, request, attempt, first, (encoding, row))
             compute_ms = sum(answer.compute_ms for answer in answers)
-            hypotheses.append(to_hypothesis(request, best_answer(answers), compute_ms))
+            hypothesis = to_hypothesis(request, best_answer(answers), compute_ms)
+            hypotheses.append(self._with_exact_times(request, hypothesis))
         return hypotheses
+
+    def _with_exact_times(self, request: DecodeRequest, hypothesis: Hypothesis) -> Hypothesis:
+        if self._aligner is None or not request.exact_times or request.interest.is_lost:
+            return hypothesis
+        begun_s = time.perf_counter()
+        aligned = realigned(request, hypothesis, self._aligner)
+        took_ms = 1000 * (time.perf_counter() - begun_s)
+        return evolve(aligned, compute_ms=hypothesis.compute_ms + took_ms)
 
     def _ask_on(
         self,

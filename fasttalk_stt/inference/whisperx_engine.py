@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 import trio
 
+from fasttalk_stt.inference.aligning.realign import WordAligner
 from fasttalk_stt.inference.attempts import AudioContext
 from fasttalk_stt.inference.engine import DecodeRequest, Hypothesis
 from fasttalk_stt.inference.models import ResolvedModel
@@ -43,6 +44,7 @@ class WhisperXEngine:
         cpu_threads: int = 0,
         beam_size: int | None = None,
         audio_context: AudioContext = "auto",
+        aligner: WordAligner | None = None,
         limiter: trio.CapacityLimiter | None = None,
     ) -> None:
         self._backend = WhisperXBackend(
@@ -52,6 +54,7 @@ class WhisperXEngine:
             cpu_threads=cpu_threads,
             beam_size=beam_size,
             audio_context=audio_context,
+            aligner=aligner,
         )
         self._limiter = trio.CapacityLimiter(self.seats) if limiter is None else limiter
 
