@@ -16,7 +16,7 @@ logger = structlog.get_logger(__name__)
 SLOW_MS = 5.0
 """What no step may take: 100 streams have a frame every 0.3 ms, and each waits for the one before."""
 LOGGED_MS = 50.0
-"""A step this slow is heard by clients, so the operator is told."""
+"""A step this slow is heard by clients, so the operator is told, of each that is slower than any before."""
 
 
 @frozen
@@ -33,7 +33,7 @@ class LoopWatch(trio.abc.Instrument):
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self._clock = clock
-        self._began_s = 0.0
+        self._began_s: float | None = None
         self.statistics = LoopStatistics()
 
     @contextmanager
@@ -49,6 +49,8 @@ class LoopWatch(trio.abc.Instrument):
         self._began_s = self._clock()
 
     def after_task_step(self, task: Any) -> None:
+        if self._began_s is None:
+            return  # the step in which the watch began
         took_ms = 1000 * (self._clock() - self._began_s)
         if took_ms < SLOW_MS:
             return
@@ -59,5 +61,5 @@ class LoopWatch(trio.abc.Instrument):
             slowest_ms=round(took_ms, 1) if is_slowest else known.slowest_ms,
             slowest_task=task.name if is_slowest else known.slowest_task,
         )
-        if took_ms >= LOGGED_MS:
+        if is_slowest and took_ms >= LOGGED_MS:
             logger.warning("slow_step", task=task.name, took_ms=round(took_ms, 1))
