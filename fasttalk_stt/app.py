@@ -30,7 +30,7 @@ ENDPOINTS = {
     "/ws/transcribe": "WebSocket: audio in, text out",
     "/health": "whether the server can serve, its model and its capacity",
     "/health/live": "200 while the process answers",
-    "/health/ready": "200 when a connection would be taken",
+    "/health/ready": "200 when the model is warm and the server does not drain",
     "/stats": "connections and sessions",
 }
 
