@@ -36,7 +36,7 @@ from fasttalk_stt.protocol.config import SessionConfig
 CANDIDATE_SPEECH_SAMPLES = pipeline_samples(0.06)
 """Unconfirmed speech that a flush or the session's end transcribes rather than drops."""
 ANSWER_SAMPLES = pipeline_samples(0.3)
-"""Transcription starts in a pause so long before the endpoint: tiny.en takes 0.14 s on a core, 0.25 s for
+"""Transcription starts in a pause so long before the endpoint: tiny.en takes 0.14 s on a core, 0.2 s for
 long utterances."""
 SHORTEST_PAUSE_SAMPLES = pipeline_samples(0.032)
 """One frame of Silero."""
