@@ -52,7 +52,7 @@ HEAR_OUT := build/hear
 # What else to tell tools.hear_eval, such as HEAR="--quick" or HEAR="--only ttfs --utterances 300".
 HEAR ?=
 
-hear: $(INSTALLED)  ## How well it hears over the recordings of SPEECH_CORPUS (half an hour; or HEAR=--quick)
+hear: $(INSTALLED)  ## How well it hears over the recordings of SPEECH_CORPUS (an hour; or HEAR=--quick)
 	@$(BIN)/python -m tools.hear_eval --cache $(HEAR_OUT)/cache --json $(HEAR_OUT)/hear.json \
 		--png $(HEAR_OUT)/hear.png $(HEAR)
 	@echo "==> all figures in $(HEAR_OUT)/hear.json, the curves in $(HEAR_OUT)/hear.png"
