@@ -258,8 +258,9 @@ class MicrophoneSession:
                 break
             await self._websocket.send(frame.tobytes())
         if self._interrupted.is_set():
-            # The speaker's first sentence has to be over for the next onset to be an onset.
-            await self._send(silence(1.0))
+            # The speaker's first sentence has to be over for the next onset to be an onset. It was cut in
+            # the middle, which is waited for up to MAX_SILENCE_DURATION.
+            await self._send(silence(2.5))
             # The bot speaks: that is when an onset is an interruption.
             context = {"type": "context_update", "data": {"conversation_state": "responding"}}
             await self._websocket.send(json.dumps(context))
