@@ -44,7 +44,7 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
     scheduler = Scheduler(
         engine,
         batch_size=settings.batch_size,
-        promised_s=settings.promised_latency_ms / 1000,
+        promised_s=settings.promised_latency_ms / 1000 or None,
     )
     services = Services(
         connections=ConnectionManager(

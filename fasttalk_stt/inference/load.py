@@ -59,10 +59,11 @@ class _Work:
 
 @define
 class LoadMeter:
-    """Notes what the seats did. `promised_s` is the latency that finals are promised."""
+    """Notes what the seats did. `promised_s` is the latency that finals are promised; without a promise
+    there is no pressure."""
 
     seats: int
-    promised_s: float
+    promised_s: float | None
     _works: deque[_Work] = field(factory=deque, init=False)
     _waits: deque[tuple[float, float]] = field(factory=deque, init=False)
 
@@ -102,6 +103,8 @@ class LoadMeter:
         return waits[math.ceil(0.95 * len(waits)) - 1]
 
     def _pressure(self, urgent_share: float, final_p95_s: float | None) -> Pressure:
+        if self.promised_s is None:
+            return Pressure.CALM
         latency_share = (final_p95_s or 0.0) / self.promised_s
         if urgent_share >= FULL_SHARE or latency_share >= FULL_LATENCY_SHARE:
             return Pressure.FULL

@@ -21,7 +21,6 @@ from fasttalk_stt.inference.policy import Priority, Urgency, next_batch
 
 _log = structlog.get_logger(__name__)
 
-PROMISED_S = 0.5
 LOAD_EVERY_S = 0.5
 
 
@@ -57,10 +56,10 @@ class Scheduler:
     """Decodes requests of all sessions on one engine.
 
     `run` must be running before `decode` can return. `batch_size` is the most requests that are
-    decoded together. `promised_s` is how long a final may wait, 95 of 100.
+    decoded together. `promised_s` is how long a final may wait, 95 of 100; None: nothing follows from the load.
     """
 
-    def __init__(self, engine: Engine, *, batch_size: int, promised_s: float = PROMISED_S) -> None:
+    def __init__(self, engine: Engine, *, batch_size: int, promised_s: float | None = None) -> None:
         self._engine = engine
         self._batch_size = batch_size
         self._jobs: list[_Job] = []

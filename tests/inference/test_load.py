@@ -46,6 +46,12 @@ def test_what_cannot_wait_makes_the_pressure(urgent_s: float, pressure: Pressure
     assert busy.load(WINDOW_S).pressure is pressure
 
 
+def test_without_a_promise_there_is_no_pressure() -> None:
+    busy = LoadMeter(seats=1, promised_s=None)
+    busy.worked(0.0, WINDOW_S, is_urgent=True)
+    assert busy.load(WINDOW_S) == Load(1.0, 1.0, None, Pressure.CALM)
+
+
 def test_drafts_alone_make_none() -> None:
     busy = meter()
     busy.worked(0.0, 10.0, is_urgent=False)
