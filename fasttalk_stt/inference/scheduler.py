@@ -56,7 +56,8 @@ class Scheduler:
     """Decodes requests of all sessions on one engine.
 
     `run` must be running before `decode` can return. `batch_size` is the most requests that are
-    decoded together. `promised_s` is how long a final may wait, 95 of 100; None: nothing follows from the load.
+    decoded together. `promised_s` is how long a final may wait, 95 of 100; None: nothing follows from
+    the load.
     """
 
     def __init__(self, engine: Engine, *, batch_size: int, promised_s: float | None = None) -> None:
