@@ -4,7 +4,6 @@ JSON-able figures; everything is by the wall clock, so leave the machine alone m
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -16,9 +15,9 @@ import trio
 from attrs import frozen
 
 from tools.benching import engines, streams
-from tools.benching.machine import measured
+from tools.benching.machine import Usage, measured
 from tools.hearing.mixtures import Source, read_sources
-from tools.hearing.servers import RunningServer, fake_server, real_server
+from tools.hearing.servers import RunningServer, fake_server, real_server, temporary_log
 from tools.hearing.statistics import percentiles
 from tools.hearing.ttfs import onset_times_ms
 from tools.scoring import english_speech, read_manifest
@@ -119,7 +118,7 @@ def run_ingest(options: Options, note: Note) -> list[dict[str, Any]]:
     for n_streams in options.ingest_streams:
         note(f"{n_streams} streams, scripted engine")
         settings = {**MANY, "VAD": "cascade"}
-        with _log() as log, fake_server(settings, log) as server, _apart(server.pid):
+        with temporary_log() as log, fake_server(settings, log) as server, _apart(server.pid):
             points.append(_ingest_point(server, said, n_streams, options.seconds))
         note(f"frame to onset {points[-1]['frame_to_onset_ms']}")
     return points
@@ -129,17 +128,7 @@ def _ingest_point(
     server: RunningServer, said: streams.Talk, n_streams: int, seconds: float
 ) -> dict[str, Any]:
     before_mib = psutil.Process(server.pid).memory_info().rss / 2**20
-    with measured(server.pid) as usage:
-        spoken = trio.run(
-            partial(
-                streams.speak_together,
-                server.url,
-                said,
-                streams=n_streams,
-                seconds=seconds,
-                config=CONFIG,
-            )
-        )
+    spoken, usage = _speak(server, said, n_streams, seconds)
     onsets = [ms for each in spoken if each.trace for ms in onset_times_ms(each.trace)]
     return {
         "streams": n_streams,
@@ -155,6 +144,22 @@ def _ingest_point(
     }
 
 
+def _speak(
+    server: RunningServer, said: streams.Talk, n_streams: int, seconds: float
+) -> tuple[list[streams.Spoken], Usage]:
+    speak = partial(
+        streams.speak_together,
+        server.url,
+        said,
+        streams=n_streams,
+        seconds=seconds,
+        config=CONFIG,
+    )
+    with measured(server.pid) as usage:
+        spoken = trio.run(speak)
+    return spoken, usage
+
+
 def _point(
     options: Options, said: streams.Talk, settings: Mapping[str, str], *, n_streams: int
 ) -> dict[str, Any]:
@@ -164,18 +169,8 @@ def _point(
         "DEVICE": options.device,
         **settings,
     }
-    with _log() as log, real_server(environment, log) as server:
-        with measured(server.pid) as usage:
-            spoken = trio.run(
-                partial(
-                    streams.speak_together,
-                    server.url,
-                    said,
-                    streams=n_streams,
-                    seconds=options.seconds,
-                    config=CONFIG,
-                )
-            )
+    with temporary_log() as log, real_server(environment, log) as server:
+        spoken, usage = _speak(server, said, n_streams, options.seconds)
         return {
             "streams": n_streams,
             "duty": said.duty,
@@ -218,13 +213,6 @@ def _short(options: Options) -> Sequence[Source]:
     if not short:
         raise ValueError(f"the corpus has no English clip of {low:g}-{high:g} s")
     return short[: options.clips]
-
-
-@contextmanager
-def _log() -> Iterator[Path]:
-    """Where a server logs to. It is gone afterwards; a failure quotes its end."""
-    with tempfile.TemporaryDirectory(prefix="fasttalk-bench-") as directory:
-        yield Path(directory) / "server.log"
 
 
 PARTS: Mapping[str, Callable[[Options, Note], Any]] = {

@@ -6,10 +6,8 @@ Each part takes the options and a way to tell about progress, and returns its JS
 from __future__ import annotations
 
 import multiprocessing
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +20,7 @@ from attrs import frozen
 from tools.hearing import endpoints, interrupts, onsets, ttfs, words
 from tools.hearing.engines import DecodeMemory, RememberingEngine
 from tools.hearing.mixtures import Source, has_checked_words, read_sources
-from tools.hearing.servers import fake_server, real_server
+from tools.hearing.servers import fake_server, real_server, temporary_log
 from tools.hearing.tapes import Tapes
 from tools.scoring import CorpusEntry, english_speech, read_manifest
 
@@ -158,7 +156,7 @@ def run_ttfs(options: Options, note: Note) -> dict[str, Any]:
     chosen = ttfs.utterances(speech, options.utterances)
     longest = max((s for s in speech if s.entry.seconds <= LONGEST_BUSY_S), key=_length)
     busy_clip, _ = ttfs.join([ttfs.Utterance(longest.id, longest.samples)])
-    with _log("ttfs") as log, real_server({"MODEL": options.model}, log) as server:
+    with temporary_log() as log, real_server({"MODEL": options.model}, log) as server:
         url = server.url
         note(f"speaking {len(chosen)} utterances in real time")
         idle = trio.run(partial(ttfs.speak, url, chosen, keep_busy_with=None))
@@ -172,7 +170,7 @@ def run_interrupt(options: Options, note: Note) -> dict[str, Any]:
     speech = _some(english_speech(read_manifest(options.corpus)), 8)
     joined, _ = ttfs.join([ttfs.Utterance(s.id, s.samples) for s in speech])
     blocked = partial(fake_server, {}, blocking_s=interrupts.BLOCKING_S)
-    with _log("interrupt") as log, blocked(log) as server:
+    with temporary_log() as log, blocked(log) as server:
         note(f"interrupting {options.interrupts} times")
         return trio.run(interrupts.interrupt_many, server.url, joined.samples, options.interrupts)
 
@@ -227,10 +225,3 @@ def _thinned(items: Sequence[T], n_wanted: int | None) -> list[T]:
 
 def _length(source: Source) -> int:
     return len(source.samples)
-
-
-@contextmanager
-def _log(name: str) -> Iterator[Path]:
-    """Where a server logs to. It is gone afterwards; a failure quotes its end."""
-    with tempfile.TemporaryDirectory(prefix="fasttalk-hear-") as directory:
-        yield Path(directory) / f"{name}.log"

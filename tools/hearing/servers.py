@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,13 @@ class RunningServer:
 
     url: str
     pid: int
+
+
+@contextmanager
+def temporary_log() -> Iterator[Path]:
+    """Where a server logs to. It is gone afterwards; a failure quotes its end."""
+    with tempfile.TemporaryDirectory(prefix="fasttalk-server-") as directory:
+        yield Path(directory) / "server.log"
 
 
 @contextmanager
