@@ -17,21 +17,17 @@ Everything is measured by the wall clock, so leave the machine alone meanwhile.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fasttalk_stt.cli.audio_file import AudioFileError
-from fasttalk_stt.inference.errors import EngineError
 from tools.benching.figure import draw
 from tools.benching.machine import describe
 from tools.benching.parts import PARTS, Options
 from tools.benching.tables import text_report
-from tools.hearing.servers import ServerError
+from tools.hearing.running import EXPECTED_ERRORS, run_parts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,13 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(args)
     report: dict[str, Any] = {"machine": describe(), "model": args.model, "device": args.device}
     try:
-        for name in args.only:
-            began_s = time.monotonic()
-            _note(f"{name} ...")
-            report[name] = PARTS[name](options, _note)
-            _note(f"{name}: {time.monotonic() - began_s:.0f} s")
-            _write_json(report, args.json)
-    except (OSError, ValueError, AudioFileError, EngineError, ServerError) as error:
+        run_parts(args.only, PARTS, options, report, args.json)
+    except EXPECTED_ERRORS as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -73,17 +64,6 @@ def _options(args: argparse.Namespace) -> Options:
         promise_ms=args.promise_ms,
         most_batch=args.most_batch,
     )
-
-
-def _write_json(report: dict[str, Any], path: Path | None) -> None:
-    """After each part, so that what was measured is not lost when a later one fails."""
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def _note(text: str) -> None:
-    print(f"==> {text}", file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

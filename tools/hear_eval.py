@@ -18,21 +18,17 @@ are measured by the wall clock, so leave the machine alone meanwhile.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fasttalk_stt.cli.audio_file import AudioFileError
-from fasttalk_stt.inference.errors import EngineError
 from tools.hearing.endpoints import ENDPOINTERS, SILENCES_MS
 from tools.hearing.figure import draw
 from tools.hearing.mixtures import LEAKS_DB, SNRS_DB
 from tools.hearing.parts import PARTS, Options
-from tools.hearing.servers import ServerError
+from tools.hearing.running import EXPECTED_ERRORS, run_parts
 from tools.hearing.tables import text_report
 
 VADS = ("cascade", "webrtc", "silero")
@@ -53,13 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args, chosen = options
     report: dict[str, Any] = {"options": chosen.as_json()}
     try:
-        for name in args.only:
-            began_s = time.monotonic()
-            _note(f"{name} ...")
-            report[name] = PARTS[name](chosen, _note)
-            _note(f"{name}: {time.monotonic() - began_s:.0f} s")
-            _write_json(report, args.json)
-    except (OSError, ValueError, AudioFileError, EngineError, ServerError) as error:
+        run_parts(args.only, PARTS, chosen, report, args.json)
+    except EXPECTED_ERRORS as error:
         print(f"hear_eval: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -68,17 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.png is not None:
         draw(report, args.png)
     return 0
-
-
-def _write_json(report: dict[str, Any], path: Path | None) -> None:
-    """After each part, so that what was measured is not lost when a later one fails."""
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def _note(text: str) -> None:
-    print(f"==> {text}", file=sys.stderr, flush=True)
 
 
 def _options(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Options] | None:

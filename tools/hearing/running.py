@@ -1,0 +1,48 @@
+"""Runs the parts of an evaluation one after another, and keeps what each has found."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fasttalk_stt.cli.audio_file import AudioFileError
+from fasttalk_stt.inference.errors import EngineError
+from tools.hearing.servers import ServerError
+
+Options = TypeVar("Options")
+Note = Callable[[str], None]
+
+EXPECTED_ERRORS = (OSError, ValueError, AudioFileError, EngineError, ServerError)
+"""What may be wrong with a corpus, a model or a server: one line for the user."""
+
+
+def run_parts(
+    names: Sequence[str],
+    parts: Mapping[str, Callable[[Options, Note], Any]],
+    options: Options,
+    report: dict[str, Any],
+    json_path: Path | None,
+) -> None:
+    """Add the findings of each part to the report, which is written after each, so that what was
+    measured is not lost when a later one fails. Raises what the parts raise."""
+    for name in names:
+        began_s = time.monotonic()
+        note(f"{name} ...")
+        report[name] = parts[name](options, note)
+        note(f"{name}: {time.monotonic() - began_s:.0f} s")
+        _write_json(report, json_path)
+
+
+def note(text: str) -> None:
+    """Tell of progress."""
+    print(f"==> {text}", file=sys.stderr, flush=True)
+
+
+def _write_json(report: dict[str, Any], path: Path | None) -> None:
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
