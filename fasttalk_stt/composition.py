@@ -22,7 +22,7 @@ from fasttalk_stt.guard import GuardStatistics
 from fasttalk_stt.inference.aligning.ctc import CtcAligner
 from fasttalk_stt.inference.aligning.realign import WordAligner
 from fasttalk_stt.inference.engine import Engine
-from fasttalk_stt.inference.load import Pressure
+from fasttalk_stt.inference.load import is_full
 from fasttalk_stt.inference.models import resolve_model
 from fasttalk_stt.inference.scheduler import Scheduler
 from fasttalk_stt.inference.silero import SileroModel, SileroVad
@@ -43,13 +43,18 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
     """Connect `engine`, sessions and service; `guard` counts what the web server contains."""
     scheduler = Scheduler(
         engine,
-        batch_size=settings.batch_size,
+        batch_size=min(settings.batch_size, engine.batch_size),
         promised_s=settings.promised_latency_ms / 1000 or None,
     )
+
+    def has_no_compute(active: int, newcomers: int) -> bool:
+        if not settings.promised_latency_ms:
+            return False
+        return is_full(scheduler.load(), active=active, newcomers=newcomers)
+
     services = Services(
         connections=ConnectionManager(
-            max_connections=settings.websocket_max_connections,
-            is_full=lambda: scheduler.load().pressure is Pressure.FULL,
+            max_connections=settings.websocket_max_connections, is_full=has_no_compute
         ),
         readiness=Readiness(),
         guard=guard,

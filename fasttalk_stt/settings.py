@@ -207,6 +207,7 @@ class Settings:
     audio_context: Literal["auto", "full"] = _choice("AUDIO_CONTEXT", "auto", ("auto", "full"))
     aligner: Literal["auto", "ctc", "attention"] = _choice("ALIGNER", "auto", ALIGNERS)
     batch_size: int = _whole("BATCH_SIZE", 16, 1, 256)
+    """The most; never more than are worth it on the device, see `inference.seats`."""
     promised_latency_ms: int = _whole("PROMISED_LATENCY_MS", 0, 0, 60_000, "ms")
     transcription_timeout_s: float = _seconds("TRANSCRIPTION_TIMEOUT", 10.0, 0.5, 300.0)
     transcription_failure_threshold: int = _whole("TRANSCRIPTION_FAILURE_THRESHOLD", 5, 1, 1_000)

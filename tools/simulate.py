@@ -132,7 +132,7 @@ def _requests(stream: int, duty: float, seconds: float, rng: np.random.Generator
         said_s = float(rng.uniform(*UTTERANCE_S))
         for draft_s in np.arange(FIRST_DRAFT_S, said_s, DRAFT_EVERY_S):
             jobs.append(
-                _Job(stream, Urgency(Priority.DRAFT), at_s + float(draft_s), float(draft_s))
+                _Job(stream, Urgency(Priority.COMMIT), at_s + float(draft_s), float(draft_s))
             )
         at_s += said_s
         jobs.append(_Job(stream, Urgency(Priority.FINAL), at_s, said_s))

@@ -204,8 +204,8 @@ class Connection:
                     work.append(Work(live, entry))
                 case Look(request=request):
                     work.append(Work(live, request))
-                case Hurry(speculation=speculation):
-                    self._transcriber.hurry(speculation)
+                case Hurry(request=request):
+                    self._transcriber.hurry(request)
                 case Cancel(entries=entries):
                     self._transcriber.cancel(entries)
         self._transcriber.cancel_stale(live)

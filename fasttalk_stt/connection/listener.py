@@ -32,8 +32,6 @@ from fasttalk_stt.protocol.client_messages import (
     Interrupt,
 )
 
-REPLAY_AHEAD_S = 1.0
-"""A client that has sent this much more than was heard is faster than real time."""
 SEGMENTS_OF_A_REPLAY = 2
 """Closed segments such a client may have at the engine. More wait unheard, as audio, so that none is
 closed whose waiting time would then run out. Two, so that the engine need not wait in between."""
@@ -152,8 +150,7 @@ class Listener:
         A client at real-time pace is not held: its onsets must be heard while the engine lags.
         """
         while session.waits_for_draft or (
-            session.unheard_s > REPLAY_AHEAD_S
-            and session.requests_outstanding >= SEGMENTS_OF_A_REPLAY
+            session.runs_ahead and session.requests_outstanding >= SEGMENTS_OF_A_REPLAY
         ):
             await self._transcriber.wait_answer()
 

@@ -71,7 +71,7 @@ class Transcriber:
         self._judge_turn = judge_turn
         self._perform = perform
         self._scopes: dict[Entry | Draft | Speculation, trio.CancelScope] = {}
-        self._urgencies: dict[Speculation, Urgency] = {}
+        self._urgencies: dict[Draft | Speculation, Urgency] = {}
         self._judging: dict[Speculation, trio.CancelScope] = {}
         self._answered = trio.lowlevel.ParkingLot()
 
@@ -100,10 +100,10 @@ class Transcriber:
             if entry in self._scopes:
                 self._scopes[entry].cancel()
 
-    def hurry(self, speculation: Speculation) -> None:
-        """Make a speculation as urgent as a final, since it has become one."""
-        if speculation in self._urgencies:
-            self._urgencies[speculation].raise_to(Priority.FINAL, trio.current_time())
+    def hurry(self, request: Draft | Speculation) -> None:
+        """Make a request as urgent as what it has become."""
+        if request in self._urgencies:
+            self._urgencies[request].raise_to(_priority(request), trio.current_time())
 
     def cancel_stale(self, live: LiveSession) -> None:
         """Leave the wait for drafts, speculations and judgements that nobody wants any more."""
@@ -132,7 +132,8 @@ class Transcriber:
             raise RuntimeError("a segment without speech was sent to be decoded")
         try:
             with trio.fail_at(entry.closed_at_s + self._timeout_s):
-                return await self._ask(speech, Urgency(Priority.FINAL))
+                urgency = Urgency(Priority.FINAL, is_live=not live.session.runs_ahead)
+                return await self._ask(lambda: speech, urgency)
         except trio.TooSlowError:
             return Failure(
                 ProtocolError(
@@ -158,18 +159,16 @@ class Transcriber:
             )
 
     async def _draft(self, live: LiveSession, draft: Draft) -> None:
-        heard, left = await self._look(live, draft, draft.speech, Urgency(Priority.DRAFT))
+        def latest() -> Speech:
+            live.session.renew(draft)
+            return draft.speech
+
+        heard, left = await self._look(live, draft, latest)
         if not left:
             await self._perform(live, live.session.resolve_draft(draft, heard, trio.current_time()))
 
     async def _speculate(self, live: LiveSession, speculation: Speculation) -> None:
-        adopted = speculation.adopted_by is not None
-        urgency = Urgency(Priority.FINAL if adopted else Priority.EAGER)
-        self._urgencies[speculation] = urgency
-        try:
-            heard, left = await self._look(live, speculation, speculation.speech, urgency)
-        finally:
-            del self._urgencies[speculation]
+        heard, left = await self._look(live, speculation, lambda: speculation.speech)
         if not left:
             now_s = trio.current_time()
             effects = live.session.resolve_speculation(speculation, heard, now_s)
@@ -189,11 +188,13 @@ class Transcriber:
             live.session.judge_turn(speculation, probability)
 
     async def _look(
-        self, live: LiveSession, request: Draft | Speculation, speech: Speech, urgency: Urgency
+        self, live: LiveSession, request: Draft | Speculation, speech: Callable[[], Speech]
     ) -> tuple[Heard | None, bool]:
         """What a request heard that is no segment's own (None: it failed), and whether its wait was
         left because nobody wants the answer any more."""
         heard = None
+        urgency = Urgency(_priority(request), is_live=not live.session.runs_ahead)
+        self._urgencies[request] = urgency
         try:
             with trio.CancelScope() as scope:
                 self._scopes[request] = scope
@@ -208,19 +209,39 @@ class Transcriber:
                     )
             return heard, scope.cancelled_caught
         finally:
-            del self._scopes[request]
+            del self._scopes[request], self._urgencies[request]
             self._answered.unpark_all()
 
-    async def _ask(self, speech: Speech, urgency: Urgency) -> Heard:
-        request = DecodeRequest(
-            samples=speech.samples,
-            language=speech.language,
-            vocabulary=speech.vocabulary,
-            prefix_text=speech.context_text,
-            prefix_s=speech.context_samples / SAMPLE_RATE_HZ,
-            exact_times=urgency.priority is not Priority.DRAFT,
-        )
-        return _heard(await self._scheduler.decode(request, urgency=urgency), speech)
+    async def _ask(self, speech: Callable[[], Speech], urgency: Urgency) -> Heard:
+        """Have the engine hear what `speech` gives at the moment it takes the request up."""
+        asked: Speech | None = None
+
+        def request() -> DecodeRequest:
+            nonlocal asked
+            asked = speech()
+            return _decode_request(asked, exact_times=urgency.priority <= Priority.EAGER)
+
+        hypothesis = await self._scheduler.decode(request, urgency=urgency)
+        if asked is None:
+            raise RuntimeError("an answer to a request that was never made")
+        return _heard(hypothesis, asked)
+
+
+def _priority(request: Draft | Speculation) -> Priority:
+    if isinstance(request, Speculation):
+        return Priority.EAGER if request.adopted_by is None else Priority.FINAL
+    return Priority.COMMIT if request.may_commit else Priority.PARTIAL
+
+
+def _decode_request(speech: Speech, *, exact_times: bool) -> DecodeRequest:
+    return DecodeRequest(
+        samples=speech.samples,
+        language=speech.language,
+        vocabulary=speech.vocabulary,
+        prefix_text=speech.context_text,
+        prefix_s=speech.context_samples / SAMPLE_RATE_HZ,
+        exact_times=exact_times,
+    )
 
 
 def _heard(hypothesis: Hypothesis, speech: Speech) -> Heard:

@@ -1,13 +1,12 @@
 """How many words of a draft may be committed while the speaker goes on.
 
 The words near the edge of the audio are the ones the engine may still revise, and the last may be
-cut in two by the edge. So words are committed that end well before it and that two drafts agree on.
+cut in two by the edge. So words are committed that end well before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import takewhile
 
 from attrs import frozen
 
@@ -15,12 +14,16 @@ from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.conversation.figures import is_figure
 from fasttalk_stt.conversation.segments import Heard, HeardWord
 
-COMMIT_MARGIN_SAMPLES = pipeline_samples(0.7)
-"""A word that ends this long before the edge is committed."""
+COMMIT_MARGIN_SAMPLES = pipeline_samples(1.0)
+"""A word that ends this long before the edge is committed. Waiting instead until two drafts agree on it
+(LocalAgreement-2, Macháček et al. 2023, arXiv:2307.14743; a margin of 0.7 s) leaves more words wrong and
+audio waiting longer: 12.7 against 12.6 % and 3.8 against 3.4 s (95th percentile) in 640 s of continuous
+speech, 10.6 against 9.5 % and 3.5 against 3.3 s in 604 s more (tiny.en)."""
 COMMIT_EXTRA_SAMPLES = pipeline_samples(0.5)
 """How much more than `buffer_duration` waits before anything is committed. A word or two committed at
-every look leave the decoder little to go by: measured on 91 recordings (tiny.en), 11.1 % of words are
-wrong without this and a margin of 0.5 s, 10.1 % with both, 9.3 % where nothing is committed."""
+every look leave the decoder little to go by."""
+WHOLE_MARGIN_SAMPLES = pipeline_samples(0.7)
+"""A word that ends this long before the edge was not cut by it."""
 
 SHORTEST_SEGMENT_SAMPLES = pipeline_samples(0.02)
 """Nothing shorter can hold a word: word times are no finer."""
@@ -37,57 +40,33 @@ class Cut:
     end: int
 
 
-def choose_cut(
-    words: Sequence[HeardWord],
-    earlier: Sequence[HeardWord],
-    *,
-    start: int,
-    edge: int,
-    drop_wordless: bool,
-) -> Cut:
+def choose_cut(words: Sequence[HeardWord], *, start: int, edge: int, drop_wordless: bool) -> Cut:
     """Where to cut the open audio [start, edge) after a draft; `end` is `start` for nowhere.
 
-    `earlier` are the words that the draft before left open. `drop_wordless` lets audio go in which no
-    word was found: a detector that opened on noise must not hold it for ever.
+    `drop_wordless` lets audio go in which no word was found: a detector that opened on noise must not
+    hold it for ever.
     """
     if not words and drop_wordless:
         n_words, end = 0, edge - COMMIT_MARGIN_SAMPLES
     else:
-        n_words = committable(words, earlier, start=start, edge=edge)
+        n_words = committable(words, start=start, edge=edge)
         end = cut_after(words, n_words, edge=edge) if n_words else start
     return Cut(n_words, end) if end - start >= SHORTEST_SEGMENT_SAMPLES else Cut(0, start)
 
 
-def committable(
-    words: Sequence[HeardWord], earlier: Sequence[HeardWord], *, start: int, edge: int
-) -> int:
+def committable(words: Sequence[HeardWord], *, start: int, edge: int) -> int:
     """How many of a draft's words to commit; `start` is where its uncommitted audio begins.
 
-    Those that end well before the edge and that the draft before (`earlier`) found too: a word that
-    more audio did not change is not likely to be changed by still more (LocalAgreement-2, Macháček et
-    al. 2023, arXiv:2307.14743). Audio that waited too long is committed without that agreement, and
-    where the margin admits nothing, all but the last word, which the edge may cut.
+    Those that end well before the edge. Of audio that waited too long, where the margin admits nothing,
+    all but the last word, which the edge may cut.
     """
     settled = sum(1 for word in words if word.end <= edge - COMMIT_MARGIN_SAMPLES)
-    if edge - start < FORCED_AFTER_SAMPLES:
-        agreed = min(settled, _agreed(words, earlier))
-        # A number that is being read out is not cut in two.
-        while agreed and is_figure(words[agreed - 1]):
-            agreed -= 1
-        return agreed
-    return settled or max(len(words) - 1, 0)
-
-
-def _agreed(words: Sequence[HeardWord], earlier: Sequence[HeardWord]) -> int:
-    pairs = takewhile(
-        lambda pair: _plain(pair[0]) == _plain(pair[1]), zip(words, earlier, strict=False)
-    )
-    return sum(1 for _ in pairs)
-
-
-def _plain(word: HeardWord) -> str:
-    """A word as it is compared: more audio changes its case and punctuation readily."""
-    return word.text.strip(" .,!?;:\"'-").casefold()
+    if edge - start >= FORCED_AFTER_SAMPLES:
+        return settled or max(len(words) - 1, 0)
+    # A number that is being read out is not cut in two.
+    while settled and is_figure(words[settled - 1]):
+        settled -= 1
+    return settled
 
 
 def cut_after(words: Sequence[HeardWord], n_words: int, *, edge: int) -> int:
@@ -107,7 +86,7 @@ def whole_words(heard: Heard, *, start: int, edge: int) -> tuple[Heard, int]:
 
     Where no whole word is left nothing remains: what was said may only have begun.
     """
-    if heard.words and heard.words[-1].end <= edge - COMMIT_MARGIN_SAMPLES:
+    if heard.words and heard.words[-1].end <= edge - WHOLE_MARGIN_SAMPLES:
         return heard, edge
     heard = heard.without_last_word()
     end = cut_after(heard.words, len(heard.words), edge=edge) if heard.words else start

@@ -31,9 +31,10 @@ class Look:
 
 @frozen
 class Hurry:
-    """The answer to this speculation has become a segment's text: it is as urgent as one."""
+    """This request has become more urgent: the speculation is a segment's text, the draft may commit
+    words."""
 
-    speculation: Speculation
+    request: Draft | Speculation
 
 
 @frozen

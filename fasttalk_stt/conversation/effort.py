@@ -9,16 +9,19 @@ from fasttalk_stt.audio.timeline import pipeline_samples
 
 @frozen
 class Effort:
-    """`draft_growth_samples` of new audio make another look at an open utterance worthwhile. `eager`
-    allows text before its endpoint."""
+    """So much new audio makes another look at an open utterance worthwhile: `partial_samples` where it
+    is only to be shown, `commit_samples` where words may be committed. `speculates` allows requests
+    for the text of an utterance in the pause before its end, whose answers are the eager results.
+    """
 
-    draft_growth_samples: int
-    eager: bool = True
+    partial_samples: int
+    commit_samples: int
+    speculates: bool = True
 
 
-USUAL_EFFORT = Effort(pipeline_samples(1.0))
-"""A look keeps a processor busy for 0.1-0.2 s, and the end of the utterance may come meanwhile."""
-LESS_EFFORT = Effort(pipeline_samples(1.5))
-LEAST_EFFORT = Effort(pipeline_samples(2.0), eager=False)
-"""Where many wait: half as many drafts. Still fewer would hold back what is committed of a long
-utterance by more than the 1.5 s beyond `buffer_duration` that are promised."""
+USUAL_EFFORT = Effort(pipeline_samples(0.7), pipeline_samples(1.0))
+"""A partial is seen some 0.2 s after its look, so that there is a new one every second."""
+LESS_EFFORT = Effort(pipeline_samples(1.5), pipeline_samples(1.2))
+LEAST_EFFORT = Effort(pipeline_samples(2.0), pipeline_samples(1.5), speculates=False)
+"""One pause in three goes on, and what was asked in it was for nothing. Commits that are still rarer
+would hold audio back by more than the 1.5 s beyond `buffer_duration` that are promised."""

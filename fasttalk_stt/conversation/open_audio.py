@@ -62,9 +62,7 @@ class OpenAudio:
         """Let go of audio that is too old to be of use."""
         self._requests.forget_before(self.cursor)
 
-    def begin(
-        self, speech_start: int, *, heard_from: int, draft_words: tuple[HeardWord, ...] = ()
-    ) -> OpenUtterance:
+    def begin(self, speech_start: int, *, heard_from: int) -> OpenUtterance:
         """Open an utterance at the cursor; faint voice may have been heard before it was sure."""
         if self._config.enable_vad and heard_from - self._speech_end > GOING_ON_SAMPLES:
             self._context_from = self.cursor
@@ -74,7 +72,6 @@ class OpenAudio:
             audio_start=self.cursor,
             speech_start=speech_start,
             draft_edge=self.cursor,
-            draft_words=draft_words,
         )
         return self.utterance
 
@@ -97,7 +94,7 @@ class OpenAudio:
         utterance = self._utterance
         self.generation += 1
         # A draft that comes back in the pause would only cut in two what is about to be final.
-        utterance.draft_outstanding = False
+        utterance.draft = None
         utterance.speculation = None
         if self._is_worth(end, "speech_end"):
             utterance.speculation = Speculation(
@@ -150,8 +147,7 @@ class OpenAudio:
         )
         self.advance(end)
         self._speech_end = speech_end
-        utterance.draft_outstanding = False
-        utterance.draft_words = ()
+        utterance.draft = None
         utterance.speculation = None
         if ends_utterance:
             self.utterance = None
@@ -162,7 +158,7 @@ class OpenAudio:
         self.cursor = cursor
         self.generation += 1
         if self.utterance is not None:
-            self.utterance.draft_edge = max(cursor, self.heard_to)
+            self.utterance.draft_edge = max(cursor, self.utterance.draft_edge)
             self.utterance.forget_before(cursor)
 
     def request(self, end: int, tail: npt.NDArray[np.float32] | None = None) -> Speech:

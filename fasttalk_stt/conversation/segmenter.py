@@ -34,6 +34,7 @@ from fasttalk_stt.conversation.hearing import Hearing
 from fasttalk_stt.conversation.open_audio import OpenAudio
 from fasttalk_stt.conversation.segmenter_events import (
     Committed,
+    Due,
     Onset,
     Resumed,
     SegmenterEvent,
@@ -53,6 +54,8 @@ PRE_ROLL_SAMPLES = pipeline_samples(0.3)
 """Audio kept before an onset, so that a soft first phoneme is not cut (at least 200 ms promised)."""
 POST_ROLL_SAMPLES = pipeline_samples(0.3)
 """Audio kept behind the last voiced frame: soft final consonants are not voiced."""
+FIRST_PARTIAL_SAMPLES = pipeline_samples(0.4)
+"""Behind an onset, the first partial's look: in less there is hardly a word."""
 LONGEST_OPEN_SAMPLES = pipeline_samples(26.0)
 """Open audio is cut here whatever the drafts say; a frame of 1 s more still fits the window."""
 HOLD_SAMPLES = pipeline_samples(24.0)
@@ -116,7 +119,7 @@ class Segmenter:
     def waits_for_draft(self) -> bool:
         """Whether hearing more must wait for the outstanding draft: the window is nearly full."""
         utterance = self._audio.utterance
-        if utterance is None or not utterance.draft_outstanding:
+        if utterance is None or utterance.draft is None:
             return False
         return self._hearing.heard_to - self._audio.cursor >= HOLD_SAMPLES
 
@@ -203,8 +206,6 @@ class Segmenter:
         if utterance is None or speculation.generation != self._audio.generation:
             return
         heard = speculation.heard
-        if heard is not None:
-            utterance.draft_words = heard.words
         self._hearing.consider(
             TurnClues(
                 # No words tell nothing: "um" may have been dropped for its thin evidence.
@@ -220,27 +221,30 @@ class Segmenter:
         if self._audio.utterance is not None:
             self._audio.utterance.speculation = None
 
+    def renew(self, draft: Draft) -> None:
+        """Let a draft that is only now taken up look at all that is open by now."""
+        audio, utterance = self._audio, self._audio.utterance
+        if utterance is None or draft.generation != audio.generation:
+            return
+        draft.edge = utterance.draft_edge = self._hearing.heard_to
+        draft.speech = audio.request(draft.edge)
+
     def commit(self, draft: Draft, heard: Heard | None) -> Committed | None:
         """Take a draft's outcome (None: it failed); returns what it commits, if anything."""
         audio, utterance = self._audio, self._audio.utterance
         if utterance is None or draft.generation != audio.generation:
             return None
-        utterance.draft_outstanding = False
+        utterance.draft = None
         waited = draft.edge - audio.cursor
-        if heard is None:
-            return None
-        earlier, utterance.draft_words = utterance.draft_words, heard.words
-        if waited < pipeline_samples(self._config.buffer_duration) + COMMIT_EXTRA_SAMPLES:
+        if heard is None or not self._may_commit(waited):
             return None
         cut = choose_cut(
             heard.words,
-            earlier,
             start=audio.cursor,
             edge=draft.edge,
             # Without a detector there is no endpoint to wait for.
             drop_wordless=not self._config.enable_vad or waited >= FORCED_AFTER_SAMPLES,
         )
-        utterance.draft_words = heard.words[cut.n_words :]
         if cut.end == audio.cursor:
             return None
         words, end = heard.words[: cut.n_words], cut.end
@@ -255,7 +259,7 @@ class Segmenter:
         )
         if ends_utterance:
             audio.cursor = end
-            audio.begin(end, heard_from=end, draft_words=utterance.draft_words)
+            audio.begin(end, heard_from=end)
         audio.advance(end)
         return Committed(segment=segment, heard=attrs.evolve(heard, words=words))
 
@@ -272,7 +276,7 @@ class Segmenter:
         match heard:
             case VoiceFrame():
                 self._note_voice(audio.utterance, [heard])
-            case SpeechPaused(speech_end=speech_end, at=at) if self._speculates:
+            case SpeechPaused(speech_end=speech_end, at=at) if self._may_speculate:
                 speculation = audio.speculate(at, speech_end)
                 return [] if speculation is None else [speculation]
             case SpeechResumed():
@@ -341,6 +345,16 @@ class Segmenter:
             return []
         return self._audio.silence_to(self._hearing.silent_to - PRE_ROLL_SAMPLES)
 
+    @property
+    def _may_speculate(self) -> bool:
+        return self._speculates and self.effort.speculates
+
+    def _may_commit(self, open_samples: int) -> bool:
+        """Whether so much audio is open that words of it may be committed."""
+        return open_samples >= (
+            pipeline_samples(self._config.buffer_duration) + COMMIT_EXTRA_SAMPLES
+        )
+
     def _look_again(self) -> list[SegmenterEvent]:
         """Ask for a draft of the open audio, where there is enough of it that is new."""
         audio, utterance = self._audio, self._audio.utterance
@@ -352,21 +366,36 @@ class Segmenter:
             # Only drafts that keep failing lead here; the segment's own request decides.
             speech_end = self._speech_end(heard_to)
             return [audio.cut(heard_to, "buffer_full", speech_end=speech_end, ends_utterance=False)]
-        full = open_samples >= pipeline_samples(self._config.buffer_duration)
-        grown = heard_to - utterance.draft_edge >= self.effort.draft_growth_samples
-        wanted = grown and (full or self._config.interim_results)
+        may_commit = self._may_commit(open_samples)
+        draft = utterance.draft
+        if draft is not None:
+            if draft.may_commit or not may_commit:
+                return []
+            draft.may_commit = True
+            return [Due(draft)]
         # Near an endpoint a draft would only delay the segment that is about to be closed.
         falls_silent = self._config.enable_vad and self._hearing.speech_end < heard_to
-        if utterance.draft_outstanding or falls_silent or not wanted:
+        if falls_silent or not self._is_worth_a_look(utterance, heard_to, may_commit=may_commit):
             return []
-        utterance.draft_outstanding = True
         utterance.draft_edge = heard_to
-        return [
-            Draft(
-                utterance=utterance.number,
-                generation=audio.generation,
-                start=audio.cursor,
-                edge=heard_to,
-                speech=audio.request(heard_to),
-            )
-        ]
+        utterance.draft = Draft(
+            utterance=utterance.number,
+            generation=audio.generation,
+            start=audio.cursor,
+            edge=heard_to,
+            speech=audio.request(heard_to),
+            may_commit=may_commit,
+        )
+        return [utterance.draft]
+
+    def _is_worth_a_look(
+        self, utterance: OpenUtterance, heard_to: int, *, may_commit: bool
+    ) -> bool:
+        grown = heard_to - utterance.draft_edge
+        if may_commit:
+            return grown >= self.effort.commit_samples
+        if not self._config.interim_results:
+            return False
+        if utterance.draft_edge == utterance.audio_start:
+            return heard_to - utterance.speech_start >= FIRST_PARTIAL_SAMPLES
+        return grown >= self.effort.partial_samples

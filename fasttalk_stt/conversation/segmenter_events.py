@@ -39,4 +39,11 @@ class Committed:
     heard: Heard
 
 
-SegmenterEvent = Onset | Silence | Resumed | Segment | Draft | Speculation
+@frozen
+class Due:
+    """The draft that is out may commit words by now."""
+
+    draft: Draft
+
+
+SegmenterEvent = Onset | Silence | Resumed | Segment | Draft | Due | Speculation

@@ -116,15 +116,21 @@ class Segment:
         return self.reason == "flush"
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Draft:
-    """A look at the open utterance up to `edge`, dropped when `generation` is no longer current."""
+    """A look at the open utterance up to `edge`, dropped when `generation` is no longer current.
+
+    Until the engine takes it up, `edge` and `speech` are renewed as the utterance goes on.
+    `may_commit` says that so much is open that words of it may be committed; otherwise they are only to
+    be shown.
+    """
 
     utterance: int
     generation: int
     start: int
     edge: int
     speech: Speech
+    may_commit: bool
 
 
 @define(eq=False)

@@ -32,7 +32,7 @@ from fasttalk_stt.conversation.outcomes import Outcomes
 from fasttalk_stt.conversation.publisher import Publisher, SessionStatistics
 from fasttalk_stt.conversation.queue import SegmentQueue
 from fasttalk_stt.conversation.segmenter import Segmenter, SegmenterLimits
-from fasttalk_stt.conversation.segmenter_events import Onset, Resumed, SegmenterEvent, Silence
+from fasttalk_stt.conversation.segmenter_events import Due, Onset, Resumed, SegmenterEvent, Silence
 from fasttalk_stt.conversation.segments import (
     NOTHING_HEARD,
     Draft,
@@ -62,6 +62,8 @@ from fasttalk_stt.protocol.server_messages import (
     VoiceActivityDetected,
 )
 from fasttalk_stt.protocol.stamps import rfc3339
+
+REPLAY_AHEAD_S = 1.0
 
 
 @frozen(eq=False)
@@ -142,6 +144,11 @@ class Session:
     def unheard_s(self) -> float:
         """Audio received that waits to be heard."""
         return (self._ledger.received - self._heard) / self._config.sample_rate
+
+    @property
+    def runs_ahead(self) -> bool:
+        """Whether the client has sent so much more than was heard that it sends faster than real time."""
+        return self.unheard_s > REPLAY_AHEAD_S
 
     @property
     def utterance_open(self) -> bool:
@@ -312,6 +319,10 @@ class Session:
             self.publisher.add_compute(outcome.compute_ms)
         return self._outcomes.resolve(entry, outcome, now_s)
 
+    def renew(self, draft: Draft) -> None:
+        """The engine takes a draft up: let it look at all that is open by now."""
+        self._segmenter.renew(draft)
+
     def resolve_draft(self, draft: Draft, heard: Heard | None, now_s: float) -> list[Effect]:
         """Note what a draft heard (None: it failed): words are committed, a partial may follow."""
         if heard is not None:
@@ -381,6 +392,8 @@ class Session:
                     effects.extend(map(Say, self._eager.take_back("resumed")))
                 case Draft() | Speculation():
                     effects.append(Look(event))
+                case Due(draft=draft):
+                    effects.append(Hurry(draft))
                 case Segment():
                     effects.extend(self._close(event, now_s))
         return effects
@@ -405,8 +418,6 @@ class Session:
         """Show the text as it stands at a pause. Only where nothing older is still to be sent, and
         not what may yet be rejected."""
         if not self._config.eager_results or not heard.text or len(self._queue):
-            return []
-        if not self._segmenter.effort.eager:
             return []
         entry = self._entry(speculation.segment, now_s)
         if self._outcomes.is_backchannel(entry, heard):

@@ -10,7 +10,7 @@ from attrs import define, field
 from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.audio.vad import VoiceFrame
 from fasttalk_stt.conversation.commit import SHORTEST_SEGMENT_SAMPLES
-from fasttalk_stt.conversation.segments import HeardWord, Speculation
+from fasttalk_stt.conversation.segments import Draft, Speculation
 from fasttalk_stt.protocol.server_messages import SegmentReason
 
 WORTH_SPEECH_SAMPLES = pipeline_samples(0.1)
@@ -24,9 +24,9 @@ asked about it, the decoder would say its sentence again."""
 class OpenUtterance:
     """`audio_start` is where its first segment begins, `speech_start` its first voiced frame.
 
-    `voiced_frames` are those since the last cut, `faint_frames` those that may be voice. `draft_edge`
-    is how far the last draft looked, `draft_words` are the words it found and did not commit.
-    `speculation` is what was asked in the pause that goes on.
+    `voiced_frames` are those since the last cut, `faint_frames` those that may be voice. `draft` is the
+    look whose answer is not there yet, `draft_edge` is how far the last one looked. `speculation` is what
+    was asked in the pause that goes on.
     """
 
     number: int
@@ -35,8 +35,7 @@ class OpenUtterance:
     draft_edge: int
     voiced_frames: list[VoiceFrame] = field(factory=list)
     faint_frames: list[VoiceFrame] = field(factory=list)
-    draft_outstanding: bool = False
-    draft_words: tuple[HeardWord, ...] = ()
+    draft: Draft | None = None
     speculation: Speculation | None = None
 
     @property

@@ -122,6 +122,14 @@ class Engine(Protocol):
     def seats(self) -> int:
         """How many batches may be decoded at the same time, at least 1; does not change."""
 
+    @property
+    def batch_size(self) -> int:
+        """The most requests that are worth decoding together, at least 1; does not change."""
+
+    @property
+    def request_s(self) -> float:
+        """About how long one short request takes, in seconds, as `load` found out; 0 before."""
+
     async def load(self) -> None:
         """Load the model and warm it up, off the event loop.
 

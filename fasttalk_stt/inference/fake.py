@@ -59,6 +59,8 @@ class FakeEngine:
 
     model_name = "fake"
     supported_languages = frozenset({"de", "en", "fr"})
+    batch_size = 16
+    request_s = 0.0
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""How much of the engine is taken by what cannot wait, and what follows for newcomers.
+"""How much of the engine is taken by what it owes, and what follows for newcomers.
 
-Pure: times come in, in seconds of one clock. `scheduler` notes what it did; admission, the cadence of
-drafts and `/health` ask.
+Pure: times come in, in seconds of one clock. `scheduler` notes what it did; admission, the efforts of
+sessions and `/health` ask.
 """
 
 from __future__ import annotations
@@ -14,19 +14,25 @@ from attrs import define, field, frozen
 
 WINDOW_S = 10.0
 """What lies further back says little about the next utterance; in less there are too few of them."""
-BUSY_SHARE = 0.4
-FULL_SHARE = 0.65
-"""Of the seats' time for finals and speculation. Poisson arrivals at one server wait for as long as they
-are served at 0.5, twice as long at 0.67 (M/M/1); what is decoded in batches waits less."""
-BUSY_LATENCY_SHARE = 0.6
-FULL_LATENCY_SHARE = 0.9
-"""Of the promised latency, for the 95th percentile."""
-FEWEST_ANSWERS = 8
-"""Of fewer answers there is no percentile to speak of."""
+BUSY_SHARE = 0.5
+FULL_SHARE = 0.8
+"""Of the seats' time for finals, speculation and commits. Finals go first and wait for their own kind and
+for what is being decoded; commits fill what they leave, and with nothing left audio waits for ever."""
+BUSY_WAIT_SHARE = 0.25
+FULL_WAIT_SHARE = 0.5
+"""Of the promised latency, for the 95th percentile of how long finals wait for a seat."""
+FEWEST_WAITS = 8
+"""Of fewer waits there is no percentile to speak of."""
+REQUEST_WEIGHT = 0.05
+"""Of the latest batch in what a request is held to take."""
+LEAST_SHARE = 0.05
+"""Of the seats' time. Where less is decoded nothing is known of what a stream takes."""
+REQUESTS_PER_STREAM_S = 0.7
+"""What somebody asks for who speaks without end: a commit in 1.7 s, a final in 7 s."""
 
 
 class Pressure(IntEnum):
-    """What the load asks for: nothing; fewer drafts; no more sessions and nothing that is optional."""
+    """What the load asks for: nothing; fewer looks; no more sessions and nothing that is optional."""
 
     CALM = 0
     BUSY = 1
@@ -37,43 +43,88 @@ class Pressure(IntEnum):
 class Load:
     """The load of the last WINDOW_S.
 
-    `urgent_share` 0-1 is how much of the seats' time finals and speculation took, `busy_share` that of
-    everything. `final_p95_s` is how long finals waited for their answers; None while too few did.
+    `owed_share` 0-1 is how much of the seats' time finals, speculation and commits of clients in real
+    time took, `busy_share` that of everything. `final_wait_p95_s` is how long finals waited for a seat;
+    None while too few did. `request_share` is how much of a second of all seats one request takes; None
+    before the first.
     """
 
-    urgent_share: float
+    owed_share: float
     busy_share: float
-    final_p95_s: float | None
+    final_wait_p95_s: float | None
+    request_share: float | None
     pressure: Pressure
 
+    def stream_share(self, settled: int) -> float:
+        """How much of the seats' time one more stream takes: as much as each of those `settled` that are
+        part of this load; while there are none, as if it spoke without end."""
+        if settled and self.owed_share >= LEAST_SHARE:
+            return self.owed_share / settled
+        return REQUESTS_PER_STREAM_S * (self.request_share or 0.0)
 
-IDLE = Load(urgent_share=0.0, busy_share=0.0, final_p95_s=None, pressure=Pressure.CALM)
+    def expected_share(self, active: int, newcomers: int) -> float:
+        """The `owed_share` to come: `newcomers` of the `active` streams came within the window."""
+        return self.owed_share + newcomers * self.stream_share(active - newcomers)
+
+
+IDLE = Load(
+    owed_share=0.0,
+    busy_share=0.0,
+    final_wait_p95_s=None,
+    request_share=None,
+    pressure=Pressure.CALM,
+)
+
+
+def is_full(load: Load, *, active: int, newcomers: int) -> bool:
+    """Whether one more stream would make those wait that are there."""
+    if load.pressure is Pressure.FULL:
+        return True
+    return load.expected_share(active, newcomers) >= FULL_SHARE
+
+
+def headroom_streams(load: Load, *, active: int, newcomers: int, free_places: int) -> int:
+    """How many more streams like those that are active have room, up to the free places."""
+    if is_full(load, active=active, newcomers=newcomers):
+        return 0
+    each = load.stream_share(active - newcomers)
+    if not each:
+        return free_places
+    return min(int((FULL_SHARE - load.expected_share(active, newcomers)) / each), free_places)
 
 
 @frozen
 class _Work:
     began_s: float
     ended_s: float
-    is_urgent: bool
+    is_owed: bool
 
 
 @define
 class LoadMeter:
     """Notes what the seats did. `promised_s` is the latency that finals are promised; without a promise
-    there is no pressure."""
+    their waits make no pressure."""
 
     seats: int
     promised_s: float | None
     _works: deque[_Work] = field(factory=deque, init=False)
     _waits: deque[tuple[float, float]] = field(factory=deque, init=False)
+    _request_s: float | None = field(default=None, init=False)
 
-    def worked(self, began_s: float, ended_s: float, *, is_urgent: bool) -> None:
+    def expect(self, request_s: float) -> None:
+        """A request takes about so long; what is decoded corrects it."""
+        self._request_s = request_s or None
+
+    def worked(self, began_s: float, ended_s: float, *, is_owed: bool, n_requests: int = 1) -> None:
         """A seat decoded one batch."""
-        self._works.append(_Work(began_s, ended_s, is_urgent))
+        self._works.append(_Work(began_s, ended_s, is_owed))
+        took_s = (ended_s - began_s) / n_requests
+        before_s = took_s if self._request_s is None else self._request_s
+        self._request_s = before_s + (took_s - before_s) * REQUEST_WEIGHT
         self._forget(ended_s)
 
     def waited(self, wait_s: float, now_s: float) -> None:
-        """A final had its answer after so long."""
+        """A final had a seat after so long."""
         self._waits.append((now_s, wait_s))
         self._forget(now_s)
 
@@ -81,34 +132,35 @@ class LoadMeter:
         """The load as it is now."""
         self._forget(now_s)
         since_s = now_s - WINDOW_S
-        urgent_s = busy_s = 0.0
+        owed_s = busy_s = 0.0
         for work in self._works:
             took_s = work.ended_s - max(work.began_s, since_s)
             busy_s += took_s
-            urgent_s += took_s if work.is_urgent else 0.0
+            owed_s += took_s if work.is_owed else 0.0
         seconds = self.seats * WINDOW_S
-        final_p95_s = self._final_p95_s()
-        urgent_share = min(urgent_s / seconds, 1.0)
+        wait_p95_s = self._wait_p95_s()
+        owed_share = min(owed_s / seconds, 1.0)
         return Load(
-            urgent_share=round(urgent_share, 3),
+            owed_share=round(owed_share, 3),
             busy_share=round(min(busy_s / seconds, 1.0), 3),
-            final_p95_s=final_p95_s,
-            pressure=self._pressure(urgent_share, final_p95_s),
+            final_wait_p95_s=wait_p95_s,
+            request_share=None if self._request_s is None else self._request_s / self.seats,
+            pressure=self._pressure(owed_share, wait_p95_s),
         )
 
-    def _final_p95_s(self) -> float | None:
-        if len(self._waits) < FEWEST_ANSWERS:
+    def _wait_p95_s(self) -> float | None:
+        if len(self._waits) < FEWEST_WAITS:
             return None
         waits = sorted(wait_s for _, wait_s in self._waits)
         return waits[math.ceil(0.95 * len(waits)) - 1]
 
-    def _pressure(self, urgent_share: float, final_p95_s: float | None) -> Pressure:
-        if self.promised_s is None:
-            return Pressure.CALM
-        latency_share = (final_p95_s or 0.0) / self.promised_s
-        if urgent_share >= FULL_SHARE or latency_share >= FULL_LATENCY_SHARE:
+    def _pressure(self, owed_share: float, wait_p95_s: float | None) -> Pressure:
+        wait_share = 0.0
+        if self.promised_s is not None and wait_p95_s is not None:
+            wait_share = wait_p95_s / self.promised_s
+        if owed_share >= FULL_SHARE or wait_share >= FULL_WAIT_SHARE:
             return Pressure.FULL
-        if urgent_share >= BUSY_SHARE or latency_share >= BUSY_LATENCY_SHARE:
+        if owed_share >= BUSY_SHARE or wait_share >= BUSY_WAIT_SHARE:
             return Pressure.BUSY
         return Pressure.CALM
 
@@ -118,15 +170,3 @@ class LoadMeter:
             self._works.popleft()
         while self._waits and self._waits[0][0] <= since_s:
             self._waits.popleft()
-
-
-def headroom_streams(load: Load, *, active: int, free_places: int) -> int:
-    """How many more streams like those that are active have room, up to the free places.
-
-    Where hardly anything is decoded nothing is known of what a stream takes: then places alone count.
-    """
-    if load.pressure is Pressure.FULL:
-        return 0
-    if not active or load.urgent_share < 0.05:
-        return free_places
-    return min(int(active * (FULL_SHARE / load.urgent_share - 1)), free_places)

@@ -13,8 +13,8 @@ from typing import Protocol, TypeVar
 
 from attrs import define
 
-DRAFT_PATIENCE_S = 1.0
-"""A draft that has waited so long takes the last seat too: the audio it looks at only grows."""
+PATIENCE_S = 1.0
+"""What is not urgent and has waited so long takes the last seat too."""
 SAME_LENGTH_S = 6.0
 """Requests up to here are given the same context by the encoder, see `attempts`. A batch is encoded at the
 length of its longest, so what is longer is decoded with what is hardly shorter."""
@@ -26,15 +26,18 @@ class Priority(IntEnum):
 
     FINAL = 0
     EAGER = 1
-    DRAFT = 2
+    COMMIT = 2
+    PARTIAL = 3
 
 
 @define(eq=False)
 class Urgency:
-    """How urgent one request is. It may be raised while the request waits, at `raised_at_s`."""
+    """How urgent one request is. It may be raised while the request waits, at `raised_at_s`. `is_live` is
+    not what a client asks for that sends faster than real time."""
 
     priority: Priority
     raised_at_s: float = 0.0
+    is_live: bool = True
 
     def raise_to(self, priority: Priority, now_s: float) -> None:
         self.priority, self.raised_at_s = priority, now_s
@@ -62,17 +65,17 @@ def next_batch(
     `jobs` wait in the order of their coming. The most urgent go first and of these the oldest, whose
     deadline is the nearest; whoever has had a turn comes again behind all others, so nobody starves.
     With it goes what is as urgent and of a similar length, shared out over the seats, `batch_size` at
-    most. Where there are several seats drafts leave the last one free for DRAFT_PATIENCE_S, so that
-    whoever has finished speaking does not wait for somebody who goes on.
+    most. Where there are several seats looks at open utterances leave the last one free for PATIENCE_S, so
+    that whoever has finished speaking does not wait for somebody who goes on.
     """
     if not jobs:
         return []
     most_urgent = min(job.urgency.priority for job in jobs)
     equals = [job for job in jobs if job.urgency.priority == most_urgent]
     oldest = equals[0]
-    if most_urgent is Priority.DRAFT and seats > 1:
+    if most_urgent >= Priority.COMMIT and seats > 1:
         seats -= 1
-        if free_seats == 1 and now_s - oldest.since_s < DRAFT_PATIENCE_S:
+        if free_seats == 1 and now_s - oldest.since_s < PATIENCE_S:
             return []
     alike = [job for job in equals if _is_alike(oldest, job)]
     return alike[: min(math.ceil(len(alike) / seats), batch_size)]

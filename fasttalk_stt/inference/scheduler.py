@@ -9,6 +9,7 @@ What is decoded next, and what together, `policy` decides.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import structlog
 import trio
@@ -26,15 +27,24 @@ LOAD_EVERY_S = 0.5
 
 @define(eq=False)
 class _Job:
-    request: DecodeRequest
+    make_request: Callable[[], DecodeRequest]
     urgency: Urgency
+    request: DecodeRequest = field(init=False)
     since_s: float = field(factory=trio.current_time)
+    begun_s: float = math.inf
     done: trio.Event = field(factory=trio.Event)
     result: Hypothesis | EngineError | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self.request = self.make_request()
 
     @property
     def duration_s(self) -> float:
         return self.request.duration_s
+
+    def begin(self) -> None:
+        self.request = self.make_request()
+        self.begun_s = trio.current_time()
 
     def finish(self, result: Hypothesis | EngineError) -> None:
         self.result = result
@@ -57,7 +67,7 @@ class Scheduler:
 
     `run` must be running before `decode` can return. `batch_size` is the most requests that are
     decoded together. `promised_s` is how long a final may wait, 95 of 100; None: nothing follows from
-    the load.
+    how long they wait.
     """
 
     def __init__(self, engine: Engine, *, batch_size: int, promised_s: float | None = None) -> None:
@@ -98,13 +108,16 @@ class Scheduler:
             self._load, self._load_known_s = self._meter.load(now_s), now_s
         return self._load
 
-    async def decode(self, request: DecodeRequest, *, urgency: Urgency) -> Hypothesis:
+    async def decode(
+        self, make_request: Callable[[], DecodeRequest], *, urgency: Urgency
+    ) -> Hypothesis:
         """Wait for the engine's answer to one request.
 
-        Raises EngineError where the engine failed on it. Cancelling leaves at once, whatever the
-        engine is doing.
+        `make_request` is called now and again when the engine takes the request up, which then is for
+        what it gives: a look at something that grows sees all of it. Raises EngineError where the engine
+        failed on it. Cancelling leaves at once, whatever the engine is doing.
         """
-        job = _Job(request, urgency)
+        job = _Job(make_request, urgency)
         self._jobs.append(job)
         self._arrival.unpark_all()
         try:
@@ -124,6 +137,7 @@ class Scheduler:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve requests until cancelled. The engine must be loaded."""
+        self._meter.expect(self._engine.request_s)
         async with trio.open_nursery() as nursery:
             for _ in range(self._engine.seats):
                 nursery.start_soon(self._serve_seat)
@@ -137,12 +151,15 @@ class Scheduler:
                 continue
             self._free_seats -= 1
             self._running += len(batch)
-            is_urgent = batch[0].urgency.priority is not Priority.DRAFT
+            urgency = batch[0].urgency
+            is_owed = urgency.is_live and urgency.priority is not Priority.PARTIAL
             began_s = trio.current_time()
             try:
                 await self._decode(batch)
             finally:
-                self._meter.worked(began_s, trio.current_time(), is_urgent=is_urgent)
+                self._meter.worked(
+                    began_s, trio.current_time(), is_owed=is_owed, n_requests=len(batch)
+                )
                 self._free_seats += 1
                 self._running -= len(batch)
                 # A draft may have waited for a second seat to be free.
@@ -157,6 +174,9 @@ class Scheduler:
             batch_size=self._batch_size,
         )
         self._jobs = [job for job in self._jobs if job not in batch]
+        for job in batch:
+            job.begin()
+            self._note_wait(job)
         return batch
 
     async def _decode(self, batch: list[_Job]) -> None:
@@ -176,13 +196,13 @@ class Scheduler:
         else:
             for job, hypothesis in zip(batch, hypotheses, strict=True):
                 self._decoded += 1
-                self._note_wait(job)
                 job.finish(hypothesis)
 
     def _note_wait(self, job: _Job) -> None:
-        urgency, now_s = job.urgency, trio.current_time()
-        if urgency.priority is Priority.FINAL and not job.request.interest.is_lost:
-            self._meter.waited(now_s - max(job.since_s, urgency.raised_at_s), now_s)
+        urgency = job.urgency
+        if urgency.is_live and urgency.priority is Priority.FINAL:
+            since_s = max(job.since_s, urgency.raised_at_s)
+            self._meter.waited(job.begun_s - since_s, job.begun_s)
 
     async def _fail(self, batch: list[_Job], error: Exception) -> None:
         """A batch that failed is decoded one by one: only the culprit shall suffer."""

@@ -24,7 +24,7 @@ from fasttalk_stt.inference.errors import EngineError, NobodyWaitsError
 from fasttalk_stt.inference.foreign_errors import FOREIGN_ERRORS, translated
 from fasttalk_stt.inference.loops import token_limit
 from fasttalk_stt.inference.models import ResolvedModel
-from fasttalk_stt.inference.seats import count_seats, threads_per_seat
+from fasttalk_stt.inference.seats import best_batch, count_seats, threads_per_seat
 from fasttalk_stt.inference.whisper_model import Foreign, WhisperModel
 
 LONGEST_S = 30.0
@@ -59,6 +59,8 @@ class WhisperXBackend:
         self._compute_type = compute_type
         self._cpu_threads = cpu_threads
         self.seats = count_seats(device, cpu_threads)
+        self.batch_size = best_batch(device)
+        self.request_s = 0.0
         self._ladder = make_ladder(beam_size=beam_size, audio_context=audio_context)
         self._aligner = aligner
         self._whisper: WhisperModel | None = None
@@ -86,6 +88,9 @@ class WhisperXBackend:
             hums = [_hum(seconds) for seconds in _WARM_UP_S for _ in range(self.seats)]
             with ThreadPoolExecutor(self.seats) as pool:
                 list(pool.map(lambda hum: self._decode(whisper, [hum]), hums))
+            begun_s = time.perf_counter()
+            self._decode(whisper, hums[-1:])
+            self.request_s = time.perf_counter() - begun_s
         except FOREIGN_ERRORS as error:
             raise translated(error, f"loading the model {self.model.name}") from error
         self._whisper = whisper

@@ -70,6 +70,14 @@ class WhisperXEngine:
     def seats(self) -> int:
         return self._backend.seats
 
+    @property
+    def batch_size(self) -> int:
+        return self._backend.batch_size
+
+    @property
+    def request_s(self) -> float:
+        return self._backend.request_s
+
     async def load(self) -> None:
         """Import WhisperX, load the weights and warm up: seconds, in a worker thread.
 

@@ -14,6 +14,7 @@ from typing import Protocol
 import structlog
 import trio
 
+from fasttalk_stt.inference.load import WINDOW_S
 from fasttalk_stt.protocol.errors import SERVER_DRAINING, SERVER_FULL, ProtocolError
 from fasttalk_stt.protocol.state import ConnectionState
 
@@ -56,6 +57,7 @@ class Ticket:
 
     def __init__(self, manager: ConnectionManager) -> None:
         self._manager = manager
+        self.since_s = trio.current_time()
         self.connection: ConnectionLike | None = None
 
     @property
@@ -74,9 +76,13 @@ class ConnectionManager:
     live."""
 
     def __init__(
-        self, *, max_connections: int, is_full: Callable[[], bool] = lambda: False
+        self,
+        *,
+        max_connections: int,
+        is_full: Callable[[int, int], bool] = lambda active, newcomers: False,
     ) -> None:
-        """`is_full` tells whether one more would make those wait who are there."""
+        """`is_full` tells whether one more would make those wait who are there, so many of whom came too
+        lately for the load to show it."""
         self.max_connections = max_connections
         self._is_full = is_full
         self._tickets: set[Ticket] = set()
@@ -91,6 +97,12 @@ class ConnectionManager:
     @property
     def active_connections(self) -> int:
         return len(self._tickets)
+
+    @property
+    def newcomers(self) -> int:
+        """Live connections that were admitted within the window of the load."""
+        since_s = trio.current_time() - WINDOW_S
+        return sum(1 for ticket in self._tickets if ticket.since_s > since_s)
 
     @property
     def total_connections(self) -> int:
@@ -115,7 +127,7 @@ class ConnectionManager:
                 f"All {self.max_connections} connections of this server are taken: "
                 "connect again later or to another replica.",
             )
-        if self._tickets and self._is_full():
+        if self._tickets and self._is_full(len(self._tickets), self.newcomers):
             raise ProtocolError(
                 SERVER_FULL,
                 f"The {len(self._tickets)} connections of this server leave its model no time for "

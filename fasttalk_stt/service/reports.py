@@ -19,9 +19,11 @@ def health_report(services: Services) -> dict[str, Any]:
     readiness = services.readiness
     connections = services.connections
     load = services.load()
+    wait_s = load.final_wait_p95_s
     headroom = headroom_streams(
         load,
         active=connections.active_connections,
+        newcomers=connections.newcomers,
         free_places=max(0, connections.max_connections - connections.active_connections),
     )
     return {
@@ -36,9 +38,9 @@ def health_report(services: Services) -> dict[str, Any]:
         },
         "load": {
             "pressure": load.pressure.name.lower(),
-            "urgent_share": load.urgent_share,
+            "owed_share": load.owed_share,
             "busy_share": load.busy_share,
-            "final_p95_ms": None if load.final_p95_s is None else round(load.final_p95_s * 1000, 1),
+            "final_wait_p95_ms": None if wait_s is None else round(wait_s * 1000, 1),
         },
     }
 

@@ -98,7 +98,9 @@ class Driver:
                     self.drafts.append(draft)
                 case Look(request=Speculation() as speculation):
                     self.speculations.append(speculation)
-                case Hurry(speculation=speculation):
+                case Hurry(request=Draft() as draft):
+                    assert draft.may_commit
+                case Hurry(request=Speculation() as speculation):
                     assert speculation.adopted_by is not None
                     self.speculations.remove(speculation)
                     self.wanted.append(speculation.adopted_by)

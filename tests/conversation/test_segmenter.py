@@ -59,27 +59,62 @@ def test_max_silence_ends_what_waits_for_a_longer_endpoint() -> None:
 
 def test_committed_words_go_on_as_context() -> None:
     driver = Driver()
-    driver.hear(sound(2.1))
-    driver.look()
-    assert driver.finals == []  # one draft has nobody to agree with
-    driver.hear(sound(1.0))
+    driver.hear(sound(2.6))
     driver.look()
     driver.send_ready()
     (final,) = driver.finals
     assert final.data.metadata.reason == "buffer_full"
-    driver.hear(np.concatenate((sound(1.0), silence(0.8))))
+    driver.hear(np.concatenate((sound(0.5), silence(0.8))))
     (entry,) = driver.wanted
     segment = entry.segment
     assert segment.speech is not None
     assert segment.speech.context_text.split() == final.data.text.split()
     assert segment.speech.start == 0
     assert segment.speech.context_samples == segment.start > 0
-    assert len(segment.speech.samples) == (4_100 + 200) * MS
+    assert len(segment.speech.samples) == (3_100 + 200) * MS
+
+
+def test_a_draft_looks_at_all_that_is_open_when_it_is_taken_up() -> None:
+    driver = Driver()
+    driver.hear(sound(2.6))
+    (draft,) = driver.drafts
+    driver.hear(sound(0.6))
+    driver.session.renew(draft)
+    assert draft.edge == pytest.approx(3_200 * MS, abs=512)
+    assert len(draft.speech.samples) == draft.edge - draft.start
+    driver.look()
+    driver.send_ready()
+    (final,) = driver.finals
+    # Two of 0.4 s more than would be settled of 2.6 s.
+    assert len(final.data.text.split()) == 5
+
+
+def test_a_stale_draft_is_not_renewed() -> None:
+    driver = Driver()
+    driver.hear(sound(2.6))
+    (draft,) = driver.drafts
+    driver.do(driver.session.flush(driver.now_s))
+    driver.hear(sound(0.6))
+    before = draft.edge
+    driver.session.renew(draft)
+    assert draft.edge == before
+
+
+def test_the_first_partial_is_looked_for_soon_and_becomes_a_commit_in_time() -> None:
+    driver = Driver(interim_results=True)
+    driver.hear(np.concatenate((silence(1.0), sound(0.45))))
+    (draft,) = driver.drafts
+    assert not draft.may_commit
+    driver.hear(sound(1.6))
+    assert driver.drafts == [draft]
+    assert not draft.may_commit
+    driver.hear(sound(0.3))
+    assert draft.may_commit
 
 
 def test_several_commits_are_context_together() -> None:
     driver = Driver()
-    driver.hear(sound(2.1))
+    driver.hear(sound(2.6))
     driver.look()
     for _ in range(4):
         driver.hear(sound(1.0))
@@ -91,7 +126,9 @@ def test_several_commits_are_context_together() -> None:
     (entry,) = driver.wanted
     assert entry.segment.speech is not None
     committed = " ".join(final.data.text for final in driver.finals)
-    assert entry.segment.speech.context_text == committed
+    context = entry.segment.speech.context_text
+    assert committed.endswith(context)
+    assert len(context.split()) > len(driver.finals[-1].data.text.split())
 
 
 @pytest.mark.parametrize("command", ["flush", "end"])
@@ -178,7 +215,7 @@ def test_noise_that_holds_the_detector_open_is_let_go() -> None:
 
 def test_a_stale_draft_changes_nothing() -> None:
     driver = Driver()
-    driver.hear(sound(2.1))
+    driver.hear(sound(2.6))
     stale: Draft = driver.drafts[0]
     driver.do(driver.session.flush(driver.now_s))
     assert driver.session.is_stale(stale)
@@ -199,7 +236,7 @@ def test_a_flush_reaches_to_the_last_sample_at_any_rate(rate_hz: int) -> None:
 
 @pytest.mark.parametrize(
     ("effort", "edges_s"),
-    [(USUAL_EFFORT, [1.0, 2.0, 3.0, 4.0]), (LEAST_EFFORT, [2.0, 4.0])],
+    [(USUAL_EFFORT, [0.4, 1.1, 1.8, 2.8, 3.8]), (LEAST_EFFORT, [0.4, 2.4, 3.9])],
 )
 def test_less_effort_makes_drafts_rarer(effort: Effort, edges_s: list[float]) -> None:
     driver = Driver(interim_results=True)
@@ -221,3 +258,10 @@ def test_without_speculation_nothing_is_asked_for_before_the_endpoint() -> None:
     (entry,) = driver.wanted
     assert entry.segment.reason == "speech_end"
     assert entry.segment.speculation is None
+
+
+def test_under_the_greatest_load_nothing_is_asked_for_in_a_pause() -> None:
+    driver = Driver()
+    driver.session.spend(LEAST_EFFORT)
+    driver.hear(np.concatenate((sound(1.0), silence(0.4))))
+    assert driver.speculations == []

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fasttalk_stt.inference.policy import (
-    DRAFT_PATIENCE_S,
+    PATIENCE_S,
     SAME_LENGTH_S,
     Priority,
     Urgency,
@@ -33,7 +33,7 @@ def chosen(
 
 
 def test_the_most_urgent_go_first_and_together() -> None:
-    draft, eager, final = (Waiting(p) for p in (Priority.DRAFT, Priority.EAGER, Priority.FINAL))
+    draft, eager, final = (Waiting(p) for p in (Priority.COMMIT, Priority.EAGER, Priority.FINAL))
     another = Waiting(Priority.FINAL, duration_s=3.0)
     assert chosen([draft, eager, final, another]) == [final, another]
     assert chosen([draft, eager]) == [eager]
@@ -53,9 +53,9 @@ def test_a_batch_is_shared_out_over_the_seats_and_bounded() -> None:
 
 
 def test_drafts_leave_the_last_seat_free_for_a_while() -> None:
-    draft = Waiting(Priority.DRAFT)
+    draft = Waiting(Priority.COMMIT)
     assert chosen([draft], seats=2, free=1) == []
-    assert chosen([draft], seats=2, free=1, now_s=DRAFT_PATIENCE_S) == [draft]
+    assert chosen([draft], seats=2, free=1, now_s=PATIENCE_S) == [draft]
     assert chosen([draft], seats=2, free=2) == [draft]
     assert chosen([draft], seats=1, free=1) == [draft]
 

@@ -40,7 +40,9 @@ class Asking:
 
     async def ask(self, name: str, priority: Priority = Priority.FINAL) -> None:
         try:
-            hypothesis = await self.scheduler.decode(request(name), urgency=Urgency(priority))
+            hypothesis = await self.scheduler.decode(
+                lambda: request(name), urgency=Urgency(priority)
+            )
         except EngineError as error:
             self.answers[name] = type(error)
         else:
@@ -58,7 +60,7 @@ async def test_finals_go_before_drafts_and_what_waits_goes_together(
             asked.start_soon(asking.ask, "first")
             await trio.sleep(0.1)
             for name in ("draft a", "draft b"):
-                asked.start_soon(asking.ask, name, Priority.DRAFT)
+                asked.start_soon(asking.ask, name, Priority.COMMIT)
             await trio.sleep(0.1)
             for name in ("b", "c", "d"):
                 asked.start_soon(asking.ask, name)
@@ -199,7 +201,7 @@ async def test_what_is_left_behind_urgent_work_is_let_go_at_once(
         nursery.start_soon(asking.ask, "urgent")
         for i in range(50):
             with trio.move_on_after(0.1):
-                await asking.ask(f"draft {i}", Priority.DRAFT)
+                await asking.ask(f"draft {i}", Priority.COMMIT)
         assert scheduler.statistics().waiting == 1
         nursery.cancel_scope.cancel()
 
@@ -214,7 +216,7 @@ async def test_a_request_that_becomes_urgent_overtakes(autojump_clock: MockClock
         await trio.sleep(0.1)
         nursery.start_soon(asking.ask, "older", Priority.EAGER)
         await trio.sleep(0.1)
-        nursery.start_soon(partial(scheduler.decode, request("hurried"), urgency=urgency))
+        nursery.start_soon(partial(scheduler.decode, lambda: request("hurried"), urgency=urgency))
         await trio.sleep(0.1)
         urgency.priority = Priority.FINAL
         await trio.sleep(5)
@@ -253,8 +255,8 @@ async def test_drafts_leave_a_seat_to_whoever_has_finished(autojump_clock: MockC
     async with trio.open_nursery() as nursery:
         await nursery.start(scheduler.run)
         async with trio.open_nursery() as asked:
-            asked.start_soon(ask, "draft a", Priority.DRAFT)
-            asked.start_soon(ask, "draft b", Priority.DRAFT)
+            asked.start_soon(ask, "draft a", Priority.COMMIT)
+            asked.start_soon(ask, "draft b", Priority.COMMIT)
             await trio.sleep(0.5)
             assert scheduler.statistics().running == 1
             asked.start_soon(ask, "final", Priority.FINAL)
@@ -271,7 +273,7 @@ async def test_drafts_that_wait_together_are_one_batch(autojump_clock: MockClock
     async with trio.open_nursery() as nursery:
         async with trio.open_nursery() as asked:
             for name in "abcd":
-                asked.start_soon(asking.ask, name, Priority.DRAFT)
+                asked.start_soon(asking.ask, name, Priority.COMMIT)
             await trio.testing.wait_all_tasks_blocked()
             await nursery.start(scheduler.run)
         nursery.cancel_scope.cancel()
@@ -293,7 +295,7 @@ async def test_a_draft_does_not_wait_for_ever_beside_a_busy_seat(
         await nursery.start(scheduler.run)
         nursery.start_soon(keep_busy)
         await trio.sleep(0.1)
-        await asking.ask("draft", Priority.DRAFT)
+        await asking.ask("draft", Priority.COMMIT)
         assert trio.current_time() - begun_s < 2.0
         nursery.cancel_scope.cancel()
 
@@ -319,19 +321,62 @@ async def test_a_seat_that_fails_leaves_the_other_alone(autojump_clock: MockCloc
 async def test_the_load_is_what_the_seats_did_and_how_long_finals_waited(
     autojump_clock: MockClock,
 ) -> None:
-    engine = FakeEngine(echo, cost_s=lambda _: 1.0)
+    engine = FakeEngine(echo, cost_s=lambda _: 0.9)
     asking = Asking(scheduler := Scheduler(engine, batch_size=1, promised_s=100.0))
     async with trio.open_nursery() as nursery:
         await nursery.start(scheduler.run)
         assert scheduler.load().pressure is Pressure.CALM
         async with trio.open_nursery() as asked:
             for number in range(2):
-                asked.start_soon(asking.ask, f"draft {number}", Priority.DRAFT)
+                asked.start_soon(asking.ask, f"draft {number}", Priority.COMMIT)
             for number in range(9):
                 asked.start_soon(asking.ask, f"final {number}")
         load = scheduler.load()
         nursery.cancel_scope.cancel()
     assert load.busy_share == 1.0
-    assert load.urgent_share == pytest.approx(0.8, abs=0.11)
-    assert load.final_p95_s == pytest.approx(8.0, abs=1.1)
+    assert load.owed_share == pytest.approx(0.99, abs=0.01)
+    assert load.final_wait_p95_s == pytest.approx(7.2, abs=1.0)
+    assert load.request_share == pytest.approx(0.9)
     assert load.pressure is Pressure.FULL
+
+
+async def test_what_a_replay_and_partials_ask_for_is_not_owed(autojump_clock: MockClock) -> None:
+    engine = FakeEngine(echo, cost_s=lambda _: 1.0)
+    scheduler = Scheduler(engine, batch_size=1, promised_s=0.1)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        async with trio.open_nursery() as asked:
+            for urgency in (
+                *(Urgency(Priority.FINAL, is_live=False) for _ in range(9)),
+                Urgency(Priority.PARTIAL),
+            ):
+                asked.start_soon(partial(scheduler.decode, lambda: request("a"), urgency=urgency))
+        load = scheduler.load()
+        nursery.cancel_scope.cancel()
+    assert (load.owed_share, load.busy_share) == (0.0, 1.0)
+    assert load.final_wait_p95_s is None
+    assert load.pressure is Pressure.CALM
+
+
+async def test_a_request_is_for_what_there_is_when_it_is_taken_up(
+    autojump_clock: MockClock,
+) -> None:
+    engine = FakeEngine(echo, cost_s=lambda _: 1.0)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=1))
+    said = ["once"]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        async with trio.open_nursery() as asked:
+            asked.start_soon(asking.ask, "first")
+            await trio.sleep(0.1)
+            asked.start_soon(
+                partial(
+                    scheduler.decode,
+                    lambda: request(" ".join(said)),
+                    urgency=Urgency(Priority.COMMIT),
+                )
+            )
+            await trio.sleep(0.1)
+            said.append("more")
+        nursery.cancel_scope.cancel()
+    assert [names(batch) for batch in engine.batches] == [["first"], ["once more"]]

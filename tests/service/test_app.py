@@ -13,7 +13,7 @@ from fasttalk_stt import __version__
 from fasttalk_stt.app import create_app, create_monitoring_app
 from fasttalk_stt.connection.transport import Transport
 from fasttalk_stt.guard import GuardStatistics
-from fasttalk_stt.inference.load import Load, Pressure
+from fasttalk_stt.inference.load import WINDOW_S, Load, Pressure
 from fasttalk_stt.protocol.state import ConnectionState
 from fasttalk_stt.service.connections import ConnectionLike, ConnectionManager
 from fasttalk_stt.service.readiness import Readiness, ReadinessState
@@ -86,26 +86,35 @@ async def test_health_tells_capacity(services: Services, create: type) -> None:
         },
         "load": {
             "pressure": "calm",
-            "urgent_share": 0.0,
+            "owed_share": 0.0,
             "busy_share": 0.0,
-            "final_p95_ms": None,
+            "final_wait_p95_ms": None,
         },
     }
 
 
-async def test_health_tells_the_load(services: Services) -> None:
-    load = Load(urgent_share=0.5, busy_share=0.9, final_p95_s=0.3004, pressure=Pressure.BUSY)
+async def test_health_tells_the_load(
+    services: Services, autojump_clock: trio.testing.MockClock
+) -> None:
+    load = Load(
+        owed_share=0.6,
+        busy_share=0.9,
+        final_wait_p95_s=0.3004,
+        request_share=0.05,
+        pressure=Pressure.BUSY,
+    )
     busy = attrs.evolve(services, load=lambda: load)
     with busy.connections.admit(), busy.connections.admit():
+        await trio.sleep(WINDOW_S)
         response = await create_app(busy).test_client().get("/health")
     body = await response.get_json()
-    # Two streams take 0.5 of the 0.65 that are to be had: not one more of the kind.
+    # Two streams take 0.6 of the 0.8 that are to be had: not one more of the kind.
     assert body["capacity"]["headroom_streams"] == 0
     assert body["load"] == {
         "pressure": "busy",
-        "urgent_share": 0.5,
+        "owed_share": 0.6,
         "busy_share": 0.9,
-        "final_p95_ms": 300.4,
+        "final_wait_p95_ms": 300.4,
     }
 
 

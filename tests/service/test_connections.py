@@ -4,6 +4,7 @@ import pytest
 import trio
 from attrs import define, frozen
 
+from fasttalk_stt.inference.load import WINDOW_S
 from fasttalk_stt.protocol.errors import SERVER_DRAINING, SERVER_FULL, ProtocolError
 from fasttalk_stt.protocol.state import ConnectionState
 from fasttalk_stt.service.connections import ConnectionManager
@@ -34,7 +35,7 @@ class Connection:
         return None if self.session_id is None else Numbers(self.session_id)
 
 
-def test_counts_every_connection_in_one_state() -> None:
+async def test_counts_every_connection_in_one_state() -> None:
     manager = ConnectionManager(max_connections=3)
     with manager.admit() as first, manager.admit(), manager.admit() as third:
         first.attach(Connection(ConnectionState.PROCESSING, "a"))
@@ -50,15 +51,33 @@ def test_counts_every_connection_in_one_state() -> None:
     assert manager.statistics() == []
 
 
-def test_a_server_without_compute_refuses_but_never_the_first() -> None:
-    manager = ConnectionManager(max_connections=9, is_full=lambda: True)
+async def test_a_server_without_compute_refuses_but_never_the_first() -> None:
+    manager = ConnectionManager(max_connections=9, is_full=lambda active, newcomers: True)
     with manager.admit():
         with pytest.raises(ProtocolError, match="no time for more") as caught, manager.admit():
             pytest.fail("admitted one whom the model has no time for")
         assert caught.value.kind is SERVER_FULL
 
 
-def test_full_server_refuses_and_counts_nothing() -> None:
+async def test_newcomers_are_those_the_load_does_not_show_yet(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    asked = []
+
+    def is_full(active: int, newcomers: int) -> bool:
+        asked.append((active, newcomers))
+        return False
+
+    manager = ConnectionManager(max_connections=9, is_full=is_full)
+    with manager.admit(), manager.admit():
+        await trio.sleep(WINDOW_S)
+        assert manager.newcomers == 0
+        with manager.admit(), manager.admit():
+            assert manager.newcomers == 2
+    assert asked == [(1, 1), (2, 0), (3, 1)]
+
+
+async def test_full_server_refuses_and_counts_nothing() -> None:
     manager = ConnectionManager(max_connections=1)
     with manager.admit():
         with pytest.raises(ProtocolError) as caught, manager.admit():
@@ -69,7 +88,7 @@ def test_full_server_refuses_and_counts_nothing() -> None:
         assert manager.total_connections == 2
 
 
-def test_ticket_is_given_back_after_an_error() -> None:
+async def test_ticket_is_given_back_after_an_error() -> None:
     manager = ConnectionManager(max_connections=1)
     with pytest.raises(RuntimeError), manager.admit():
         raise RuntimeError

@@ -102,6 +102,8 @@ class RememberingEngine:
 
     supported_languages = frozenset({"en"})
     seats = 1
+    batch_size = 1
+    request_s = 0.0
 
     def __init__(
         self, model: str, memory: DecodeMemory, *, latency_s: float, threads: int = 1
