@@ -219,7 +219,7 @@ class Transcriber:
         def request() -> DecodeRequest:
             nonlocal asked
             asked = speech()
-            return _decode_request(asked, exact_times=urgency.priority <= Priority.EAGER)
+            return _decode_request(asked, provisional=urgency.priority >= Priority.COMMIT)
 
         hypothesis = await self._scheduler.decode(request, urgency=urgency)
         if asked is None:
@@ -233,14 +233,14 @@ def _priority(request: Draft | Speculation) -> Priority:
     return Priority.COMMIT if request.may_commit else Priority.PARTIAL
 
 
-def _decode_request(speech: Speech, *, exact_times: bool) -> DecodeRequest:
+def _decode_request(speech: Speech, *, provisional: bool) -> DecodeRequest:
     return DecodeRequest(
         samples=speech.samples,
         language=speech.language,
         vocabulary=speech.vocabulary,
         prefix_text=speech.context_text,
         prefix_s=speech.context_samples / SAMPLE_RATE_HZ,
-        exact_times=exact_times,
+        provisional=provisional,
     )
 
 

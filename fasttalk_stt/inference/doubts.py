@@ -21,6 +21,11 @@ UNEXPLAINED_TAIL_S = 1.0
 """More audio than this behind the last word and the answer is taken to have stopped too soon. The
 requests of a session end at most 0.3 s behind the last voiced frame."""
 
+LONGEST_LOOK_S = 6.0
+"""A look at speech that goes on may leave its end out, unless so much is open by now that the looks before
+did so too. One look in seven does, and asking it again with the full context took a third of all of an
+engine's time."""
+
 
 class Doubt(Enum):
     """What speaks against an answer, the gravest first."""
@@ -47,12 +52,13 @@ def find_doubt(
     """
     if draft.says_nothing_was_said:
         return None
+    goes_on = request.provisional and request.new_s <= LONGEST_LOOK_S
     signs = {
         Doubt.LOOP: draft.is_looped,
         Doubt.ECHO: echoes(words, request.prefix_text),
-        Doubt.STOPS_SHORT: stops_short(words, request),
+        Doubt.STOPS_SHORT: not goes_on and stops_short(words, request),
         Doubt.TWICE: is_close and says_phrase_twice([word.text for word in words]),
-        Doubt.UNLIKELY: draft.average_log_probability < LOW_LOG_PROBABILITY,
+        Doubt.UNLIKELY: not goes_on and draft.average_log_probability < LOW_LOG_PROBABILITY,
     }
     return next((doubt for doubt, is_seen in signs.items() if is_seen), None)
 

@@ -32,9 +32,9 @@ class DecodeRequest:
     `samples` is float32[n_samples], mono, -1..1, at 16 kHz, at most 30 s. `language` is an
     ISO 639-1 code, or None to detect it. `prefix_text` is what was already committed from the
     beginning of these samples, `prefix_s` how many seconds of them it covers: the decoder goes on
-    after it and never returns it again. `vocabulary` holds names and terms to favour. Where
-    `exact_times` are not wanted, as in a draft, an engine may save the work for them. When `interest`
-    is lost it may stop.
+    after it and never returns it again. `vocabulary` holds names and terms to favour. A request that
+    is `provisional` looks at speech that goes on: it will be asked again about what it did not hear at
+    the end, and an engine may save the work for exact times. When `interest` is lost it may stop.
     """
 
     samples: npt.NDArray[np.float32] = field(eq=False, repr=False)
@@ -42,7 +42,7 @@ class DecodeRequest:
     vocabulary: tuple[str, ...] = ()
     prefix_text: str = ""
     prefix_s: float = 0.0
-    exact_times: bool = True
+    provisional: bool = False
     interest: Interest = field(factory=Interest, eq=False, repr=False)
 
     @property

@@ -137,7 +137,7 @@ class WhisperXBackend:
         return hypotheses
 
     def _with_exact_times(self, request: DecodeRequest, hypothesis: Hypothesis) -> Hypothesis:
-        if self._aligner is None or not request.exact_times or request.interest.is_lost:
+        if self._aligner is None or request.provisional or request.interest.is_lost:
             return hypothesis
         begun_s = time.perf_counter()
         aligned = realigned(request, hypothesis, self._aligner)

@@ -333,7 +333,7 @@ async def test_the_load_is_what_the_seats_did_and_how_long_finals_waited(
                 asked.start_soon(asking.ask, f"final {number}")
         load = scheduler.load()
         nursery.cancel_scope.cancel()
-    assert load.busy_share == 1.0
+    assert load.busy_share == pytest.approx(0.99, abs=0.01)
     assert load.owed_share == pytest.approx(0.99, abs=0.01)
     assert load.final_wait_p95_s == pytest.approx(7.2, abs=1.0)
     assert load.request_share == pytest.approx(0.9)

@@ -78,7 +78,7 @@ def test_an_engine_with_it_times_every_word(
     exact.load()
     request = DecodeRequest(samples=audio, language="en")
     [aligned] = exact.decode([request])
-    [draft] = exact.decode([DecodeRequest(samples=audio, language="en", exact_times=False)])
+    [draft] = exact.decode([DecodeRequest(samples=audio, language="en", provisional=True)])
     assert aligned.text == draft.text
     assert [w.start_s for w in aligned.words] != [w.start_s for w in draft.words]
     edges = [edge for word in aligned.words for edge in (word.start_s, word.end_s)]
