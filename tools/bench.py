@@ -9,6 +9,8 @@ Parts, for `--only`:
     closed   one client at a real server: from an endpoint to the text at the client, everything asked
              for at the endpoint, and as usual (asked for in the pause before it)
     streams  more and more clients in real time, until the 95th percentile of that breaks the promise
+    partials how soon and how often 8 clients see words of what they are saying
+    long     recordings of over 5 minutes: words, lag and memory from the first minute to the last
     ingest   frames to onsets without a model, the server on one core, the clients on the others
 
 Everything is measured by the wall clock, so leave the machine alone meanwhile.

@@ -93,8 +93,11 @@ class OpenAudio:
         """Ask for the open audio up to `end`, as if the utterance ended here; None if not worth it."""
         utterance = self._utterance
         self.generation += 1
-        # A draft that comes back in the pause would only cut in two what is about to be final.
-        utterance.draft = None
+        if utterance.draft is not None:
+            # Coming back in the pause it would only cut in two what is about to be final. Should speech
+            # go on, the next look is due at once.
+            utterance.draft = None
+            utterance.draft_edge = self.cursor
         utterance.speculation = None
         if self._is_worth(end, "speech_end"):
             utterance.speculation = Speculation(

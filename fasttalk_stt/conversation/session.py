@@ -32,7 +32,13 @@ from fasttalk_stt.conversation.outcomes import Outcomes
 from fasttalk_stt.conversation.publisher import Publisher, SessionStatistics
 from fasttalk_stt.conversation.queue import SegmentQueue
 from fasttalk_stt.conversation.segmenter import Segmenter, SegmenterLimits
-from fasttalk_stt.conversation.segmenter_events import Due, Onset, Resumed, SegmenterEvent, Silence
+from fasttalk_stt.conversation.segmenter_events import (
+    Due,
+    Onset,
+    Resumed,
+    SegmenterEvent,
+    Silence,
+)
 from fasttalk_stt.conversation.segments import (
     NOTHING_HEARD,
     Draft,

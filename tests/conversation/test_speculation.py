@@ -200,3 +200,12 @@ def test_nothing_is_shown_eagerly_unless_asked_for() -> None:
     driver = pausing()
     driver.speculate()
     assert "eager_transcription" not in driver.types
+
+
+def test_a_look_that_a_pause_has_stopped_is_due_when_speech_goes_on() -> None:
+    driver = Driver()
+    driver.hear(np.concatenate((sound(2.6), silence(0.25))))
+    assert len(driver.drafts) == 1
+    driver.drafts.clear()
+    driver.hear(sound(0.1))
+    assert len(driver.drafts) == 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fasttalk_stt.inference.policy import (
-    PATIENCE_S,
+    COMMIT_PATIENCE_S,
+    PARTIAL_PATIENCE_S,
     SAME_LENGTH_S,
     Priority,
     Urgency,
@@ -52,12 +54,17 @@ def test_a_batch_is_shared_out_over_the_seats_and_bounded() -> None:
     assert chosen(jobs, size=2) == jobs[:2]
 
 
-def test_drafts_leave_the_last_seat_free_for_a_while() -> None:
-    draft = Waiting(Priority.COMMIT)
-    assert chosen([draft], seats=2, free=1) == []
-    assert chosen([draft], seats=2, free=1, now_s=PATIENCE_S) == [draft]
-    assert chosen([draft], seats=2, free=2) == [draft]
-    assert chosen([draft], seats=1, free=1) == [draft]
+@pytest.mark.parametrize(
+    ("priority", "patience_s"),
+    [(Priority.COMMIT, COMMIT_PATIENCE_S), (Priority.PARTIAL, PARTIAL_PATIENCE_S)],
+)
+def test_looks_leave_the_last_seat_free_for_a_while(priority: Priority, patience_s: float) -> None:
+    look = Waiting(priority)
+    assert chosen([look], seats=2, free=1) == []
+    assert chosen([look], seats=2, free=1, now_s=patience_s - 0.01) == []
+    assert chosen([look], seats=2, free=1, now_s=patience_s) == [look]
+    assert chosen([look], seats=2, free=2) == [look]
+    assert chosen([look], seats=1, free=1) == [look]
 
 
 @given(

@@ -15,6 +15,7 @@ from fasttalk_stt.inference.engine import DecodeRequest
 from fasttalk_stt.inference.models import ResolvedModel, resolve_model
 from fasttalk_stt.inference.whisperx_backend import WhisperXBackend
 from tools.hearing.audio import Audio
+from tools.hearing.mixtures import Source
 from tools.hearing.statistics import percentiles
 from tools.scoring import total_errors, word_errors
 
@@ -115,6 +116,12 @@ def _faster_whisper(
         return "".join(segment.text for segment in segments)
 
     return transcribe
+
+
+def whole_transcriber(model: str, device: str) -> Callable[[Source], str]:
+    """faster-whisper over whole recordings, as its users call it."""
+    transcribe = _faster_whisper(resolve_model(model, device=device), device, 0, word_times=False)
+    return lambda source: transcribe(source.samples)
 
 
 def _whisperx(model: ResolvedModel, device: str, threads: int) -> Transcribe:

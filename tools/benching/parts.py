@@ -12,9 +12,9 @@ from typing import Any
 
 import psutil
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
-from tools.benching import engines, streams
+from tools.benching import engines, long_form, streams
 from tools.benching.machine import Usage, measured
 from tools.hearing.mixtures import Source, read_sources
 from tools.hearing.servers import RunningServer, fake_server, real_server, temporary_log
@@ -41,6 +41,9 @@ CONFIG: Mapping[str, Any] = {
 }
 SHORT_S = (1.5, 2.5)
 """Clips of about 2 s, what one turn of a conversation often is."""
+CLOSED_S = 120.0
+"""At least so long, for enough short utterances."""
+PARTIAL_STREAMS = 8
 SKIP_S = 10.0
 """What the first seconds of a run say of a server that warms up is left out."""
 
@@ -82,12 +85,52 @@ def run_engine(options: Options, note: Note) -> dict[str, Any]:
 
 def run_closed(options: Options, note: Note) -> dict[str, Any]:
     """One client saying short things: from the endpoint to the text."""
-    said = streams.talk(_short(options), duty=0.5, seconds=options.seconds)
+    seconds = max(options.seconds, CLOSED_S)
+    said = streams.talk(_short(options), duty=0.6, seconds=seconds)
     rows = {}
     for name, settings in (("closed_alone", CLOSED_ALONE), ("usual", USUAL)):
-        note(f"one client, {options.seconds:g} s, {name}")
-        rows[name] = _point(options, said, settings, n_streams=1)
+        note(f"one client, {seconds:g} s, {name}")
+        rows[name] = _point(evolve(options, seconds=seconds), said, settings, n_streams=1)
     return rows
+
+
+def run_partials(options: Options, note: Note) -> list[dict[str, Any]]:
+    """How soon and how often the words of open utterances are shown."""
+    rows = []
+    for duty in options.duties:
+        said = streams.talk(_speech(options), duty=duty, seconds=options.seconds)
+        note(f"{PARTIAL_STREAMS} streams with interim results, duty {duty:g}")
+        with _server(options, USUAL) as server:
+            config = {**CONFIG, "interim_results": True}
+            spoken, usage = _speak(server, said, PARTIAL_STREAMS, options.seconds, config)
+        rows.append(
+            {
+                "streams": PARTIAL_STREAMS,
+                "duty": duty,
+                **streams.partial_figures(spoken, skip_s=SKIP_S),
+                "server_cores": usage.server_cores,
+            }
+        )
+    return rows
+
+
+def run_long(options: Options, note: Note) -> dict[str, Any]:
+    """Long recordings: words, lag and memory from their first minute to their last."""
+    entries = [
+        entry
+        for entry in read_manifest(options.corpus)
+        if entry.kind == "speech"
+        and entry.lang == "en"
+        and entry.text
+        and entry.seconds > long_form.LONG_S
+    ]
+    if not entries:
+        raise ValueError(f"the corpus has no English speech of over {long_form.LONG_S:g} s")
+    note(f"{len(entries)} recordings, {sum(entry.seconds for entry in entries):.0f} s")
+    whole = engines.whole_transcriber(options.model, options.device)
+    with _server(options, USUAL) as server:
+        rows = long_form.long_form(server, read_sources(entries), config=CONFIG, offline=whole)
+    return {"recordings": rows, **long_form.totals(rows)}
 
 
 def run_streams(options: Options, note: Note) -> list[dict[str, Any]]:
@@ -128,7 +171,7 @@ def _ingest_point(
     server: RunningServer, said: streams.Talk, n_streams: int, seconds: float
 ) -> dict[str, Any]:
     before_mib = psutil.Process(server.pid).memory_info().rss / 2**20
-    spoken, usage = _speak(server, said, n_streams, seconds)
+    spoken, usage = _speak(server, said, n_streams, seconds, CONFIG)
     onsets = [ms for each in spoken if each.trace for ms in onset_times_ms(each.trace)]
     return {
         "streams": n_streams,
@@ -145,7 +188,11 @@ def _ingest_point(
 
 
 def _speak(
-    server: RunningServer, said: streams.Talk, n_streams: int, seconds: float
+    server: RunningServer,
+    said: streams.Talk,
+    n_streams: int,
+    seconds: float,
+    config: Mapping[str, Any],
 ) -> tuple[list[streams.Spoken], Usage]:
     speak = partial(
         streams.speak_together,
@@ -153,7 +200,7 @@ def _speak(
         said,
         streams=n_streams,
         seconds=seconds,
-        config=CONFIG,
+        config=config,
     )
     with measured(server.pid) as usage:
         spoken = trio.run(speak)
@@ -163,14 +210,8 @@ def _speak(
 def _point(
     options: Options, said: streams.Talk, settings: Mapping[str, str], *, n_streams: int
 ) -> dict[str, Any]:
-    environment = {
-        **MANY,
-        "MODEL": options.model,
-        "DEVICE": options.device,
-        **settings,
-    }
-    with temporary_log() as log, real_server(environment, log) as server:
-        spoken, usage = _speak(server, said, n_streams, options.seconds)
+    with _server(options, settings) as server:
+        spoken, usage = _speak(server, said, n_streams, options.seconds, CONFIG)
         return {
             "streams": n_streams,
             "duty": said.duty,
@@ -180,6 +221,13 @@ def _point(
             "clients_cores": usage.clients_cores,
             "server_mib": usage.server_mib,
         }
+
+
+@contextmanager
+def _server(options: Options, settings: Mapping[str, str]) -> Iterator[RunningServer]:
+    environment = {**MANY, "MODEL": options.model, "DEVICE": options.device, **settings}
+    with temporary_log() as log, real_server(environment, log) as server:
+        yield server
 
 
 def _is_kept(point: Mapping[str, Any], promise_ms: float) -> bool:
@@ -219,5 +267,7 @@ PARTS: Mapping[str, Callable[[Options, Note], Any]] = {
     "engine": run_engine,
     "closed": run_closed,
     "streams": run_streams,
+    "partials": run_partials,
+    "long": run_long,
     "ingest": run_ingest,
 }

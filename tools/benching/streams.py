@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,8 @@ def figures(spoken: Sequence[Spoken], *, endpoint_silence_ms: int, skip_s: float
     """JSON-able: latencies in milliseconds over all streams, pooled, without the first `skip_s`.
 
     `closed_to_text_ms` is from the moment the sample had left at which the endpoint was decided to
-    the arrival of the final; `lag_ms` how much of what was sent had no outcome yet.
+    the arrival of the final; `lag_ms` how much of what was sent had no outcome yet; `fairness` is Jain's
+    index over the streams' mean times from the end of speech to its text.
     """
     traces = [each.trace for each in spoken if each.trace is not None]
     closed = [list(closed_to_text_ms(trace, endpoint_silence_ms, skip_s)) for trace in traces]
@@ -103,7 +105,7 @@ def figures(spoken: Sequence[Spoken], *, endpoint_silence_ms: int, skip_s: float
     return {
         "closed_to_text_ms": percentiles([ms for each in closed for ms in each], 50, 95, 99),
         "lag_ms": percentiles(lags, 50, 95, 99),
-        "fairness": jain([float(np.mean(each)) for each in closed if each]),
+        "fairness": jain([float(np.mean(each)) + endpoint_silence_ms for each in closed if each]),
         "sender_lag_ms": round(max((trace.lag_ms for trace in traces), default=0.0), 1),
         "refused": [each.refusal for each in spoken if each.refusal is not None],
         "errors": [
@@ -135,6 +137,37 @@ def closed_to_text_ms(
         if decided_ms > trace.duration_ms:
             continue  # the end of the session ended it
         yield max((final.at_s - trace.sent_at_s(decided_ms)) * 1000, 0.0)
+
+
+def partial_figures(spoken: Sequence[Spoken], *, skip_s: float) -> dict[str, Any]:
+    """JSON-able: how soon behind an onset an utterance has its first text, and how long each of its
+    texts stands until the next, in milliseconds."""
+    traces = [each.trace for each in spoken if each.trace is not None]
+    times = [text_times_ms(trace, skip_s) for trace in traces]
+    return {
+        "first_text_ms": percentiles([ms for first, _ in times for ms in first], 50, 95, 99),
+        "refresh_ms": percentiles([ms for _, steps in times for ms in steps], 50, 95, 99),
+        "sender_lag_ms": round(max((trace.lag_ms for trace in traces), default=0.0), 1),
+        "refused": [each.refusal for each in spoken if each.refusal is not None],
+    }
+
+
+def text_times_ms(trace: SessionTrace, skip_s: float) -> tuple[list[float], list[float]]:
+    """From the start of each utterance to its first text, partial or final; and from each of its texts
+    to the next."""
+    texts: dict[int, list[float]] = {}
+    for arrival in trace.arrivals:
+        if arrival.message["type"] in {"partial_transcription", "transcription"}:
+            texts.setdefault(arrival.message["data"]["utterance"], []).append(arrival.at_s)
+    first, steps = [], []
+    for onset in trace.of_type("voice_activity_detected"):
+        data = onset.message["data"]
+        seen = texts.get(data["utterance"], [])
+        if not seen or data["audio_start_ms"] < skip_s * 1000:
+            continue
+        first.append((seen[0] - trace.sent_at_s(data["audio_start_ms"])) * 1000)
+        steps += [(later - earlier) * 1000 for earlier, later in pairwise(seen)]
+    return first, steps
 
 
 def lags_ms(trace: SessionTrace, skip_s: float) -> Iterator[float]:

@@ -15,6 +15,8 @@ def text_report(report: Figures) -> str:
         ("engine", engine_lines),
         ("closed", closed_lines),
         ("streams", stream_lines),
+        ("partials", partial_lines),
+        ("long", long_lines),
         ("ingest", ingest_lines),
     ):
         if name in report:
@@ -63,6 +65,26 @@ def stream_lines(part: list[Figures]) -> Iterator[str]:
                 f"{point['server_mib']:.0f} MiB"
             )
             yield from _troubles(point)
+
+
+def partial_lines(part: list[Figures]) -> Iterator[str]:
+    for row in part:
+        yield (
+            f"PARTIALS  {row['streams']} streams, duty {row['duty']:g}, cores {row['server_cores']}"
+        )
+        yield f"  onset to first text  {_percentiles(row['first_text_ms'])}"
+        yield f"  text to text         {_percentiles(row['refresh_ms'])}"
+        yield from _troubles(row)
+
+
+def long_lines(part: Figures) -> Iterator[str]:
+    yield (f"LONG  WER {100 * part['wer']:.1f} %, offline {100 * part['offline_wer']:.1f} %")
+    for row in part["recordings"]:
+        yield (
+            f"  {row['id']} ({row['seconds']:.0f} s): WER {100 * row['wer']:.1f} %, offline "
+            f"{100 * row['offline_wer']:.1f} %  lag {row['first_lag_ms']:.0f} ms at first, "
+            f"{row['last_lag_ms']:.0f} at last  {row['warm_mib']:.0f} -> {row['last_mib']:.0f} MiB"
+        )
 
 
 def ingest_lines(part: list[Figures]) -> Iterator[str]:
