@@ -30,9 +30,13 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Time and word errors of each way to transcribe these clips and references, one after another."""
     resolved = resolve_model(model, device=device)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, make in _ways(resolved, device, threads).items():
-        transcribe = make()
+        try:
+            transcribe = make()
+        except ImportError as error:
+            rows.append({"way": name, "missing": str(error)})
+            continue
         transcribe(clips[0][0])
         times_ms, errors = [], []
         for samples, reference in clips:

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 import trio
-from attrs import evolve, frozen
+from attrs import frozen
 
 from tools.benching import engines, long_form, streams
 from tools.benching.machine import Usage, measured
@@ -41,8 +41,6 @@ CONFIG: Mapping[str, Any] = {
 }
 SHORT_S = (1.5, 2.5)
 """Clips of about 2 s, what one turn of a conversation often is."""
-CLOSED_S = 120.0
-"""At least so long, for enough short utterances."""
 PARTIAL_STREAMS = 8
 SKIP_S = 10.0
 """What the first seconds of a run say of a server that warms up is left out."""
@@ -85,12 +83,11 @@ def run_engine(options: Options, note: Note) -> dict[str, Any]:
 
 def run_closed(options: Options, note: Note) -> dict[str, Any]:
     """One client saying short things: from the endpoint to the text."""
-    seconds = max(options.seconds, CLOSED_S)
-    said = streams.talk(_short(options), duty=0.6, seconds=seconds)
+    said = streams.talk(_short(options), duty=0.6, seconds=options.seconds)
     rows = {}
     for name, settings in (("closed_alone", CLOSED_ALONE), ("usual", USUAL)):
-        note(f"one client, {seconds:g} s, {name}")
-        rows[name] = _point(evolve(options, seconds=seconds), said, settings, n_streams=1)
+        note(f"one client, {options.seconds:g} s, {name}")
+        rows[name] = _point(options, said, settings, n_streams=1)
     return rows
 
 

@@ -37,6 +37,9 @@ def engine_lines(part: Figures) -> Iterator[str]:
     yield "ENGINE  one utterance of about 2 s in one call, ms"
     ours = part["ways"][0]["ms"]["p50"]
     for way in part["ways"]:
+        if "missing" in way:
+            yield f"  {way['way']:28} left out: {way['missing']}"
+            continue
         ms = way["ms"]
         yield (
             f"  {way['way']:28} p50 {ms['p50']:7.1f}  p95 {ms['p95']:7.1f}  WER "
