@@ -65,6 +65,7 @@ def _options(args: argparse.Namespace) -> Options:
         seconds=args.seconds,
         promise_ms=args.promise_ms,
         most_batch=args.most_batch,
+        replicas=args.replicas,
     )
 
 
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=60.0, help="of each run (default 60)")
     add("--promise-ms", type=float, default=500.0, help="p95 of closed to text (default 500)")
     add("--most-batch", type=int, default=16, help="segments in a batch (64 for a GPU)")
+    add("--replicas", type=int, default=1, help="servers that share the streams (default 1)")
     add("--json", type=Path, help="write all figures there")
     add("--png", type=Path, help="draw the curves there")
     return parser

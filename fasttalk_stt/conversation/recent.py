@@ -39,6 +39,11 @@ class RecentWords:
         """What was said in [start, end) is known: these words, or nothing."""
         if start == end:
             return
+        latest = self._stretches[-1] if self._stretches else None
+        if latest is not None and latest.end == start and not words and not latest.words:
+            # Silence is handed out with every frame.
+            self._stretches[-1] = _Stretch(latest.start, end, ())
+            return
         insort(self._stretches, _Stretch(start, end, tuple(words)), key=lambda known: known.start)
         forget_before = self._stretches[-1].end - CONTEXT_SAMPLES
         self._stretches = [known for known in self._stretches if known.end > forget_before]

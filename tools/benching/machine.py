@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,21 +23,21 @@ class Usage:
 
 
 @contextmanager
-def measured(server_pid: int) -> Iterator[Usage]:
-    """Measure this process and the server's over the block."""
+def measured(server_pids: Sequence[int]) -> Iterator[Usage]:
+    """Measure this process and the servers' over the block."""
     usage = Usage()
-    server, clients = psutil.Process(server_pid), psutil.Process()
-    began_s, server_s, clients_s = time.monotonic(), _cpu_s(server), _cpu_s(clients)
+    servers, clients = [psutil.Process(pid) for pid in server_pids], [psutil.Process()]
+    began_s, server_s, clients_s = time.monotonic(), _cpu_s(servers), _cpu_s(clients)
     yield usage
     passed_s = time.monotonic() - began_s
-    usage.server_cores = round((_cpu_s(server) - server_s) / passed_s, 3)
+    usage.server_cores = round((_cpu_s(servers) - server_s) / passed_s, 3)
     usage.clients_cores = round((_cpu_s(clients) - clients_s) / passed_s, 3)
-    usage.server_mib = round(server.memory_info().rss / 2**20, 1)
+    usage.server_mib = round(sum(each.memory_info().rss for each in servers) / 2**20, 1)
 
 
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+def _cpu_s(processes: Sequence[psutil.Process]) -> float:
+    times = [process.cpu_times() for process in processes]
+    return float(sum(each.user + each.system for each in times))
 
 
 def describe() -> dict[str, Any]:

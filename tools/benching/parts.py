@@ -5,7 +5,7 @@ JSON-able figures; everything is by the wall clock, so leave the machine alone m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ class Options:
     seconds: float
     promise_ms: float
     most_batch: int
+    replicas: int
 
 
 def run_engine(options: Options, note: Note) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def run_partials(options: Options, note: Note) -> list[dict[str, Any]]:
         note(f"{PARTIAL_STREAMS} streams with interim results, duty {duty:g}")
         with _server(options, USUAL) as server:
             config = {**CONFIG, "interim_results": True}
-            spoken, usage = _speak(server, said, PARTIAL_STREAMS, options.seconds, config)
+            spoken, usage = _speak([server], said, PARTIAL_STREAMS, options.seconds, config)
         rows.append(
             {
                 "streams": PARTIAL_STREAMS,
@@ -168,7 +169,7 @@ def _ingest_point(
     server: RunningServer, said: streams.Talk, n_streams: int, seconds: float
 ) -> dict[str, Any]:
     before_mib = psutil.Process(server.pid).memory_info().rss / 2**20
-    spoken, usage = _speak(server, said, n_streams, seconds, CONFIG)
+    spoken, usage = _speak([server], said, n_streams, seconds, CONFIG)
     onsets = [ms for each in spoken if each.trace for ms in onset_times_ms(each.trace)]
     return {
         "streams": n_streams,
@@ -185,7 +186,7 @@ def _ingest_point(
 
 
 def _speak(
-    server: RunningServer,
+    servers: Sequence[RunningServer],
     said: streams.Talk,
     n_streams: int,
     seconds: float,
@@ -193,13 +194,13 @@ def _speak(
 ) -> tuple[list[streams.Spoken], Usage]:
     speak = partial(
         streams.speak_together,
-        server.url,
+        [server.url for server in servers],
         said,
         streams=n_streams,
         seconds=seconds,
         config=config,
     )
-    with measured(server.pid) as usage:
+    with measured([server.pid for server in servers]) as usage:
         spoken = trio.run(speak)
     return spoken, usage
 
@@ -207,10 +208,12 @@ def _speak(
 def _point(
     options: Options, said: streams.Talk, settings: Mapping[str, str], *, n_streams: int
 ) -> dict[str, Any]:
-    with _server(options, settings) as server:
-        spoken, usage = _speak(server, said, n_streams, options.seconds, CONFIG)
+    with ExitStack() as stack:
+        servers = [stack.enter_context(_server(options, settings)) for _ in range(options.replicas)]
+        spoken, usage = _speak(servers, said, n_streams, options.seconds, CONFIG)
         return {
             "streams": n_streams,
+            "replicas": options.replicas,
             "duty": said.duty,
             "seconds": options.seconds,
             **streams.figures(spoken, endpoint_silence_ms=ENDPOINT_SILENCE_MS, skip_s=SKIP_S),

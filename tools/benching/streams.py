@@ -71,16 +71,16 @@ class Spoken:
 
 
 async def speak_together(
-    url: str, said: Talk, *, streams: int, seconds: float, config: Mapping[str, Any]
+    urls: Sequence[str], said: Talk, *, streams: int, seconds: float, config: Mapping[str, Any]
 ) -> list[Spoken]:
-    """Speak for so long on so many connections at once."""
+    """Speak for so long on so many connections at once, shared out over the servers."""
     spoken: list[Spoken | None] = [None] * streams
 
     async def speak(number: int) -> None:
         await trio.sleep(SPREAD_S * number / streams)
         clip = said.part(number, streams, seconds)
         try:
-            async with open_client(url) as client:
+            async with open_client(urls[number % len(urls)]) as client:
                 trace = await client.run_session(clip, config, pace=PACE)
                 spoken[number] = Spoken(trace, trace.failure)
         except (ConnectFailedError, CloseFailedError) as error:

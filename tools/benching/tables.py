@@ -61,8 +61,10 @@ def stream_lines(part: list[Figures]) -> Iterator[str]:
             f"STREAMS  duty {ramp['duty']:g}: {ramp['streams_within_promise']} within the promise"
         )
         for point in ramp["points"]:
+            replicas = f" on {point['replicas']} replicas" if point["replicas"] > 1 else ""
+            closed = _percentiles(point["closed_to_text_ms"])
             yield (
-                f"  {point['streams']:4}: closed to text {_percentiles(point['closed_to_text_ms'])}  "
+                f"  {point['streams']:4}{replicas}: closed to text {closed}  "
                 f"lag p95 {point['lag_ms']['p95']}  fairness {point['fairness']}  cores "
                 f"{point['server_cores']} + {point['clients_cores']} clients  "
                 f"{point['server_mib']:.0f} MiB"
