@@ -15,6 +15,7 @@ from tools.benching.streams import (
     figures,
     jain,
     lags_ms,
+    text_times_ms,
 )
 from tools.trace import Arrival, SentFrame, SessionTrace
 
@@ -72,11 +73,30 @@ def test_text_that_was_committed_before_the_endpoint_does_not_count() -> None:
     assert list(closed_to_text_ms(trace, SILENCE_MS, 0.0)) == []
 
 
-def test_lag_is_what_was_sent_and_has_no_outcome() -> None:
-    trace = trace_of((102.05, final(1, 2_000)), seconds=4.0)
-    lags = list(lags_ms(trace, 0.0))
-    assert lags[:3] == pytest.approx([100, 600, 1_100])
-    assert lags[4] == pytest.approx(100)  # at 2.1 s 2.0 s are settled
+def onset(utterance: int, start_ms: int) -> dict[str, Any]:
+    data = {"utterance": utterance, "audio_start_ms": start_ms}
+    return {"type": "voice_activity_detected", "data": data}
+
+
+def test_lag_is_what_was_sent_of_an_open_utterance_and_has_no_outcome() -> None:
+    trace = trace_of(
+        (100.45, onset(1, 200)),
+        (102.05, final(1, 1_000, "buffer_full")),
+        (103.05, final(1, 3_000)),
+        seconds=5.0,
+    )
+    # From 0.6 s on twice a second; before and after the utterance there is none.
+    assert list(lags_ms(trace, 0.0)) == pytest.approx([400, 900, 1_400, 1_100, 1_600])
+
+
+def test_first_text_and_the_time_from_text_to_text() -> None:
+    partial = {"type": "partial_transcription", "data": {"utterance": 1}}
+    trace = trace_of((100.5, onset(1, 200)), (100.8, partial), (101.6, final(1, 1_000)))
+    first, steps = text_times_ms(trace, 0.0)
+    # The sample at 0.2 s was sent with the frame that ended there.
+    assert first == pytest.approx([600])
+    assert steps == pytest.approx([800])
+    assert text_times_ms(trace, 0.5) == ([], [])
 
 
 def test_fairness_is_one_where_all_are_equal() -> None:

@@ -8,24 +8,26 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 import trio
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from fasttalk_stt.cli.audio_file import Clip
 from tools.hearing.audio import RATE_HZ, Audio, room_tone, samples_of
 from tools.hearing.mixtures import Source, rng_for
 from tools.hearing.statistics import percentiles
 from tools.stt_client import CloseFailedError, ConnectFailedError, Pace, open_client
-from tools.trace import SessionTrace
+from tools.trace import Arrival, SessionTrace
 
 PACE = Pace(speed=1.0, frame_ms=32.0, idle_timeout_s=60.0)
 SPREAD_S = 4.0
 """Clients begin within this time, so that they do not all fall silent together."""
 LAG_EVERY_S = 0.5
+OVER = frozenset({"speech_end", "max_silence", "session_end"})
+"""Reasons of the last text of an utterance."""
 
 
 @frozen
@@ -96,8 +98,8 @@ def figures(spoken: Sequence[Spoken], *, endpoint_silence_ms: int, skip_s: float
     """JSON-able: latencies in milliseconds over all streams, pooled, without the first `skip_s`.
 
     `closed_to_text_ms` is from the moment the sample had left at which the endpoint was decided to
-    the arrival of the final; `lag_ms` how much of what was sent had no outcome yet; `fairness` is Jain's
-    index over the streams' mean times from the end of speech to its text.
+    the arrival of the final; `lag_ms` how much of an open utterance was sent and had no outcome;
+    `fairness` is Jain's index over the streams' mean times from the end of speech to its text.
     """
     traces = [each.trace for each in spoken if each.trace is not None]
     closed = [list(closed_to_text_ms(trace, endpoint_silence_ms, skip_s)) for trace in traces]
@@ -171,21 +173,50 @@ def text_times_ms(trace: SessionTrace, skip_s: float) -> tuple[list[float], list
 
 
 def lags_ms(trace: SessionTrace, skip_s: float) -> Iterator[float]:
-    """How much of the audio sent had no outcome, twice a second."""
+    """How much of the open utterance was sent and had no outcome, twice a second while one is open.
+
+    The silence between utterances has its outcome in time, but a client hears of it with the next
+    message only.
+    """
     if not trace.sent:
         return
-    settled = [
-        (arrival.at_s, float(arrival.message["metadata"]["audio_committed_ms"]))
-        for arrival in trace.arrivals
-        if arrival.message.get("metadata", {}).get("audio_committed_ms") is not None
-    ]
     sent_at_s = [frame.at_s for frame in trace.sent]
-    settled_at_s = [at_s for at_s, _ in settled]
+    arrived_at_s = [arrival.at_s for arrival in trace.arrivals]
+    known = list(accumulate(trace.arrivals, _known_after, initial=_Known()))
     for at_s in np.arange(sent_at_s[0] + skip_s, sent_at_s[-1], LAG_EVERY_S):
+        now = known[bisect_right(arrived_at_s, at_s)]
+        if now.open_from_ms is None:
+            continue
         frame = trace.sent[bisect_right(sent_at_s, at_s) - 1]
-        n_settled = bisect_right(settled_at_s, at_s)
-        settled_ms = settled[n_settled - 1][1] if n_settled else 0.0
-        yield max(frame.end_sample * 1000 / trace.rate_hz - settled_ms, 0.0)
+        outcome_ms = max(now.committed_ms, now.open_from_ms)
+        yield max(frame.end_sample * 1000 / trace.rate_hz - outcome_ms, 0.0)
+
+
+@frozen
+class _Known:
+    """What a client knows: up to where there is an outcome, and which utterance is open from where on."""
+
+    committed_ms: float = 0.0
+    utterance: int | None = None
+    open_from_ms: float | None = None
+
+
+def _known_after(known: _Known, arrival: Arrival) -> _Known:
+    message = arrival.message
+    committed_ms = message.get("metadata", {}).get("audio_committed_ms")
+    if committed_ms is not None:
+        known = evolve(known, committed_ms=float(committed_ms))
+    if message["type"] == "voice_activity_detected":
+        data = message["data"]
+        open_from_ms = float(data["audio_start_ms"])
+        return evolve(known, utterance=data["utterance"], open_from_ms=open_from_ms)
+    # The next utterance may be open before the end of the last is told.
+    if message.get("data", {}).get("utterance") != known.utterance:
+        return known
+    is_over = message["type"] in {"voice_activity_rejected", "speech_ended"} or (
+        message["type"] == "transcription" and message["data"]["metadata"]["reason"] in OVER
+    )
+    return evolve(known, open_from_ms=None) if is_over else known
 
 
 def jain(values: Sequence[float]) -> float | None:
