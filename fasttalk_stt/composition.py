@@ -21,14 +21,17 @@ from fasttalk_stt.conversation.backchannels import (
 from fasttalk_stt.guard import GuardStatistics
 from fasttalk_stt.inference.aligning.ctc import CtcAligner
 from fasttalk_stt.inference.aligning.realign import WordAligner
+from fasttalk_stt.inference.aligning.wav2vec2 import Wav2Vec2Aligner
 from fasttalk_stt.inference.engine import Engine
 from fasttalk_stt.inference.load import is_full
 from fasttalk_stt.inference.models import resolve_model
 from fasttalk_stt.inference.scheduler import Scheduler
+from fasttalk_stt.inference.seats import is_gpu
 from fasttalk_stt.inference.silero import SileroModel, SileroVad
 from fasttalk_stt.inference.smart_turn import SmartTurn
 from fasttalk_stt.inference.turn_judge import TurnJudge
 from fasttalk_stt.inference.whisperx_engine import WhisperXEngine
+from fasttalk_stt.protocol.config import primary_language
 from fasttalk_stt.service.connections import ConnectionManager
 from fasttalk_stt.service.model_owner import own_model
 from fasttalk_stt.service.readiness import Readiness
@@ -115,9 +118,14 @@ def _turn_judge() -> JudgeTurn:
     return TurnJudge(model).probability
 
 
-def _aligner(kind: str) -> WordAligner | None:
+def _aligner(settings: Settings) -> WordAligner | None:
     """With "auto" the one that is installed, if any; the words of other languages are timed by the
     decoder's attention in any case."""
+    kind = settings.aligner
+    if kind == "wav2vec2":
+        language = primary_language(settings.language) or "en"
+        device = "cuda" if is_gpu(settings.device) else "cpu"
+        return Wav2Vec2Aligner(language, device=device, model=settings.align_model)
     aligner = CtcAligner()
     wanted = kind == "ctc" or (kind == "auto" and aligner.is_installed)
     return aligner if wanted else None
@@ -137,5 +145,5 @@ def make_engine(settings: Settings) -> Engine:
         compute_type=settings.compute_type,
         cpu_threads=settings.cpu_threads,
         audio_context=settings.audio_context,
-        aligner=_aligner(settings.aligner),
+        aligner=_aligner(settings),
     )

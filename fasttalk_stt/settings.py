@@ -24,7 +24,7 @@ NOT_ENFORCED_PREFIX = "JWT_"
 
 VAD_KINDS = ("cascade", "webrtc", "silero")
 ENDPOINTERS = ("silence", "adaptive", "smart")
-ALIGNERS = ("auto", "ctc", "attention")
+ALIGNERS = ("auto", "ctc", "wav2vec2", "attention")
 
 COMPUTE_TYPES = (
     "auto",
@@ -205,7 +205,15 @@ class Settings:
     cpu_threads: int = _whole("CPU_THREADS", 0, 0, 1_024)
     """Of one model call; 0: its share of the cores, see `inference.seats`."""
     audio_context: Literal["auto", "full"] = _choice("AUDIO_CONTEXT", "auto", ("auto", "full"))
-    aligner: Literal["auto", "ctc", "attention"] = _choice("ALIGNER", "auto", ALIGNERS)
+    aligner: Literal["auto", "ctc", "wav2vec2", "attention"] = _choice("ALIGNER", "auto", ALIGNERS)
+    align_model: str | None = _setting(
+        "ALIGN_MODEL",
+        str,
+        lambda value: value is None or _is_name(value),
+        "the name or the directory of a wav2vec2 model",
+        default=None,
+    )
+    """None: WhisperX's choice for the language."""
     batch_size: int = _whole("BATCH_SIZE", 16, 1, 256)
     """The most; never more than are worth it on the device, see `inference.seats`."""
     promised_latency_ms: int = _whole("PROMISED_LATENCY_MS", 0, 0, 60_000, "ms")

@@ -28,6 +28,8 @@ WHOLE_MARGIN_SAMPLES = pipeline_samples(0.7)
 SHORTEST_SEGMENT_SAMPLES = pipeline_samples(0.02)
 """Nothing shorter can hold a word: word times are no finer."""
 
+FIGURES_HELD_SAMPLES = pipeline_samples(6.0)
+"""A number that is being read out is not cut in two within this time."""
 FORCED_AFTER_SAMPLES = pipeline_samples(10.0)
 """Audio that waited this long is committed up to the last word boundary there is."""
 
@@ -63,9 +65,9 @@ def committable(words: Sequence[HeardWord], *, start: int, edge: int) -> int:
     settled = sum(1 for word in words if word.end <= edge - COMMIT_MARGIN_SAMPLES)
     if edge - start >= FORCED_AFTER_SAMPLES:
         return settled or max(len(words) - 1, 0)
-    # A number that is being read out is not cut in two.
-    while settled and is_figure(words[settled - 1]):
-        settled -= 1
+    if edge - start < FIGURES_HELD_SAMPLES:
+        while settled and is_figure(words[settled - 1]):
+            settled -= 1
     return settled
 
 

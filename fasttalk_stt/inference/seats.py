@@ -21,7 +21,7 @@ def count_seats(device: str, cpu_threads: int) -> int:
 
     A GPU has one, which a batch fills.
     """
-    if _is_gpu(device):
+    if is_gpu(device):
         return 1
     return min(max(_count_cores() // max(cpu_threads, 1), 1), MOST_CPU_SEATS)
 
@@ -33,7 +33,7 @@ def best_batch(device: str) -> int:
     and whoever comes meanwhile waits for all of them (tiny.en, beam 3: 152 ms a segment alone, 178 of 4,
     164 of 8).
     """
-    return GPU_BATCH if _is_gpu(device) else 1
+    return GPU_BATCH if is_gpu(device) else 1
 
 
 def threads_per_seat(seats: int) -> int:
@@ -41,7 +41,8 @@ def threads_per_seat(seats: int) -> int:
     return min(max(_count_cores() // seats, 1), MOST_THREADS)
 
 
-def _is_gpu(device: str) -> bool:
+def is_gpu(device: str) -> bool:
+    """Whether a model computes on a GPU; `device` as in the settings."""
     return device == "cuda" or (device == "auto" and has_cuda())
 
 

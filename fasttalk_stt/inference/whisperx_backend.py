@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from attrs import evolve, frozen
 
 from fasttalk_stt.inference.aligning.realign import WordAligner, realigned
+from fasttalk_stt.inference.aligning.spans import LogProbs
 from fasttalk_stt.inference.answers import Answer, Language, best_answer, to_hypothesis
 from fasttalk_stt.inference.attempts import Attempt, AudioContext, make_ladder
 from fasttalk_stt.inference.doubts import Doubt, find_doubt
@@ -29,6 +30,9 @@ from fasttalk_stt.inference.whisper_model import Foreign, WhisperModel
 
 LONGEST_S = 30.0
 """Whisper's window: no request may be longer."""
+
+ALIGNER_THREADS = 4
+"""As many requests are heard at a time; a processor's seats ask for no more than two."""
 
 _WARM_UP_S = (1, 3)
 """Each seat is warmed up with one request of each length, in seconds."""
@@ -63,6 +67,8 @@ class WhisperXBackend:
         self.request_s = 0.0
         self._ladder = make_ladder(beam_size=beam_size, audio_context=audio_context)
         self._aligner = aligner
+        # It hears while the decoder writes: it needs the audio alone.
+        self._ears = ThreadPoolExecutor(ALIGNER_THREADS, thread_name_prefix="aligner")
         self._whisper: WhisperModel | None = None
 
     @property
@@ -121,26 +127,41 @@ class WhisperXBackend:
 
     def _decode(self, whisper: WhisperModel, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
         told = [whisper.told_language(request) for request in requests]
+        heard = [
+            self._listen(request, language)
+            for request, language in zip(requests, told, strict=True)
+        ]
         attempt = self._ladder.first(
             requests, language_is_told=all(language is not None for language in told)
         )
         encoding = _encode(whisper, requests, attempt)
         firsts = self._ask(whisper, requests, told, attempt, encoding)
         hypotheses = []
-        for row, (request, first) in enumerate(zip(requests, firsts, strict=True)):
+        for row, (request, first, ears) in enumerate(zip(requests, firsts, heard, strict=True)):
             answers = [first]
             if first.doubt is not None:
                 answers += self._ask_on(whisper, request, attempt, first, (encoding, row))
             compute_ms = sum(answer.compute_ms for answer in answers)
             hypothesis = to_hypothesis(request, best_answer(answers), compute_ms)
-            hypotheses.append(self._with_exact_times(request, hypothesis))
+            hypotheses.append(self._with_exact_times(request, hypothesis, ears))
         return hypotheses
 
-    def _with_exact_times(self, request: DecodeRequest, hypothesis: Hypothesis) -> Hypothesis:
-        if self._aligner is None or request.provisional or request.interest.is_lost:
+    def _listen(self, request: DecodeRequest, language: Language | None) -> Future[LogProbs] | None:
+        """Begin to hear where the words of a request are, where their times are to be exact."""
+        aligner = self._aligner
+        if aligner is None or request.provisional or request.interest.is_lost:
+            return None
+        if language is not None and language.code not in aligner.languages:
+            return None
+        return self._ears.submit(aligner.listen, request.samples)
+
+    def _with_exact_times(
+        self, request: DecodeRequest, hypothesis: Hypothesis, heard: Future[LogProbs] | None
+    ) -> Hypothesis:
+        if self._aligner is None or heard is None or request.interest.is_lost:
             return hypothesis
         begun_s = time.perf_counter()
-        aligned = realigned(request, hypothesis, self._aligner)
+        aligned = realigned(request, hypothesis, self._aligner, heard.result())
         took_ms = 1000 * (time.perf_counter() - begun_s)
         return evolve(aligned, compute_ms=hypothesis.compute_ms + took_ms)
 

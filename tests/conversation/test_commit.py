@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fasttalk_stt.conversation.commit import committable, cut_after, whole_words
+from fasttalk_stt.conversation.commit import (
+    FIGURES_HELD_SAMPLES,
+    committable,
+    cut_after,
+    whole_words,
+)
 from fasttalk_stt.conversation.segments import Heard, HeardWord
 
 MS = 16
@@ -55,7 +60,9 @@ def test_a_number_that_is_read_out_is_not_cut_in_two(text: str, expected: int) -
 
 
 def test_a_number_is_cut_once_its_audio_has_waited_too_long() -> None:
-    assert committable(said("my code is 8 6 0 9"), start=0, edge=160_000) == 7
+    code = said("my code is 8 6 0 9")
+    assert committable(code, start=0, edge=FIGURES_HELD_SAMPLES - 1) == 3
+    assert committable(code, start=0, edge=FIGURES_HELD_SAMPLES) == 7
 
 
 def test_the_cut_lies_between_two_words() -> None:

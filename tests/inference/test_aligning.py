@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pytest
 from attrs import field, frozen
 
-from fasttalk_stt.inference.aligning.ctc import CtcAligner, WordSpan
+from fasttalk_stt.inference.aligning.ctc import CtcAligner
 from fasttalk_stt.inference.aligning.english import Pronunciations, spoken_words
 from fasttalk_stt.inference.aligning.realign import realigned
+from fasttalk_stt.inference.aligning.spans import LogProbs, WordSpan
 from fasttalk_stt.inference.engine import DecodedWord, DecodeRequest, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, ModelNotFoundError
 
@@ -51,6 +52,9 @@ def test_phonemes_come_from_the_dictionary_and_are_guessed_beyond_it(tmp_path: P
     assert known.phonemes("fasttalk") == ("?", "fasttalk")
 
 
+HEARD = np.zeros((50, 8), dtype=np.float32)
+
+
 @frozen
 class ScriptedAligner:
     spans: list[WordSpan | None] | None
@@ -60,8 +64,11 @@ class ScriptedAligner:
     def load(self) -> None:
         """Nothing to load."""
 
+    def listen(self, samples: npt.NDArray[np.float32]) -> LogProbs:
+        return samples[np.newaxis]
+
     def align(
-        self, samples: npt.NDArray[np.float32], words: Sequence[str]
+        self, heard: LogProbs, words: Sequence[str], duration_s: float
     ) -> list[WordSpan | None] | None:
         self.asked.append(list(words))
         return self.spans
@@ -92,25 +99,25 @@ def times(found: Hypothesis) -> list[tuple[float, float]]:
 def test_words_get_the_times_of_the_aligner_and_the_prefix_is_aligned_with_them() -> None:
     spans = [WordSpan(0.0, 0.2), WordSpan(0.5, 0.8), WordSpan(0.9, 1.4)]
     aligner = ScriptedAligner(spans, asked=[])
-    found = realigned(request("so"), hypothesis("one", "two"), aligner)
+    found = realigned(request("so"), hypothesis("one", "two"), aligner, HEARD)
     assert aligner.asked == [["so", " one", " two"]]
     assert times(found) == [(0.5, 0.8), (0.9, 1.4)]
 
 
 def test_what_the_aligner_does_not_find_keeps_its_times_and_they_stay_in_order() -> None:
-    found = realigned(
-        request(), hypothesis("one", "-", "two"), ScriptedAligner([WordSpan(0.4, 0.6), None, None])
-    )
+    aligner = ScriptedAligner([WordSpan(0.4, 0.6), None, None])
+    found = realigned(request(), hypothesis("one", "-", "two"), aligner, HEARD)
     flat = [edge for span in times(found) for edge in span]
     assert flat == sorted(flat)
     assert times(found)[0] == (0.4, 0.6)
-    assert times(realigned(request(), hypothesis("one"), ScriptedAligner(None))) == [(0.0, 0.1)]
+    kept = realigned(request(), hypothesis("one"), ScriptedAligner(None), HEARD)
+    assert times(kept) == [(0.0, 0.1)]
 
 
 def test_other_languages_are_left_to_attention() -> None:
     aligner = ScriptedAligner(None, asked=[])
     german = hypothesis("eins", language="de")
-    assert realigned(request(), german, aligner) is german
+    assert realigned(request(), german, aligner, HEARD) is german
     assert aligner.asked == []
 
 
@@ -120,7 +127,7 @@ def test_an_aligner_that_is_not_installed_says_what_to_do() -> None:
     with pytest.raises(ModelNotFoundError, match="ALIGNER=attention"):
         aligner.load()
     with pytest.raises(EngineError, match="not loaded"):
-        aligner.align(np.zeros(16_000, dtype=np.float32), ["one"])
+        aligner.align(HEARD, ["one"], 1.0)
 
 
 def test_another_model_than_the_known_is_refused(tmp_path: Path) -> None:

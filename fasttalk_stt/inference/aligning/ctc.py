@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from attrs import frozen
 
 from fasttalk_stt.inference.aligning.english import Pronunciations, spoken_words
 from fasttalk_stt.inference.aligning.forced import Span, force_align
+from fasttalk_stt.inference.aligning.spans import LogProbs, WordSpan
 from fasttalk_stt.inference.errors import EngineError, ModelNotFoundError
 from fasttalk_stt.inference.models import find_installed_package
 
@@ -42,14 +42,6 @@ LEAST_SCORE = -5.0
 of TIMIT lie above -2, random ones below -7."""
 _WORD_BOUNDARY, _BLANK = "<wb>", "<blank>"
 _GUESSED_WORDS = 4_096
-
-
-@frozen
-class WordSpan:
-    """Where a word was spoken, in seconds from the first sample."""
-
-    start_s: float
-    end_s: float
 
 
 class CtcAligner:
@@ -93,12 +85,12 @@ class CtcAligner:
         symbols = [*known, _WORD_BOUNDARY, _BLANK]
         self._symbols = {symbol: index for index, symbol in enumerate(symbols)}
         self._pronunciations = Pronunciations(dictionary, self._guesser())
-        self._log_probs(np.zeros(16_000, dtype=np.float32))
+        self.listen(np.zeros(16_000, dtype=np.float32))
 
     def align(
-        self, samples: npt.NDArray[np.float32], words: Sequence[str]
+        self, heard: LogProbs, words: Sequence[str], duration_s: float
     ) -> list[WordSpan | None] | None:
-        """Where each word was spoken in float32[n_samples] at 16 kHz, in order.
+        """Where each word was spoken in what was heard in `duration_s`, in order.
 
         None for a word that is not spoken ("-"); None for all where they do not fit the audio.
         """
@@ -107,11 +99,10 @@ class CtcAligner:
         tokens, owners = self._tokens(words, self._pronunciations)
         if not tokens:
             return None
-        log_probs = self._log_probs(samples)
-        spans = force_align(log_probs, tokens, self._symbols[_BLANK])
+        spans = force_align(heard, tokens, self._symbols[_BLANK])
         if spans is None or np.mean([span.score for span in spans]) < LEAST_SCORE:
             return None
-        frame_s = len(samples) / 16_000 / len(log_probs)
+        frame_s = duration_s / len(heard)
         of_words: list[list[Span]] = [[] for _ in words]
         for span, owner in zip(spans, owners, strict=True):
             if owner is not None:
@@ -140,7 +131,8 @@ class CtcAligner:
                 owners += [number] * len(known)
         return tokens, owners
 
-    def _log_probs(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def listen(self, samples: npt.NDArray[np.float32]) -> LogProbs:
+        """What it hears in float32[n_samples] at 16 kHz. Raises EngineError."""
         inputs = {
             "waveform": np.ascontiguousarray(samples, dtype=np.float32)[np.newaxis],
             "waveform_lengths": np.array([len(samples)], dtype=np.int64),
@@ -150,7 +142,7 @@ class CtcAligner:
         except Exception as error:
             raise EngineError(f"the aligner failed: {error}") from error
         n_frames = int(np.ravel(lengths)[0])
-        answer: npt.NDArray[np.float32] = log_probs[0, :n_frames].astype(np.float32)
+        answer: LogProbs = log_probs[0, :n_frames].astype(np.float32)
         return answer
 
     def _guesser(self) -> Callable[[str], tuple[str, ...]]:
