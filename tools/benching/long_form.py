@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,14 +41,14 @@ def long_form(
     server: RunningServer,
     sources: Sequence[Source],
     *,
-    config: dict[str, Any],
+    config: Mapping[str, Any],
     offline: Callable[[Source], str],
-) -> list[dict[str, Any]]:
-    """Speak one recording after another; `offline` transcribes one as a whole, for comparison."""
+) -> dict[str, Any]:
+    """Speak all recordings at the same time; `offline` transcribes one as a whole, for comparison."""
+    memory = _Memory(psutil.Process(server.pid))
+    traces = trio.run(_speak_all, server.url, sources, config, memory)
     rows = []
-    for source in sources:
-        memory = _Memory(psutil.Process(server.pid))
-        trace = trio.run(_speak, server.url, source, config, memory)
+    for source, trace in zip(sources, traces, strict=True):
         reference = source.entry.text or ""
         streamed, whole = (word_errors(reference, text) for text in (trace.text, offline(source)))
         rows.append(
@@ -58,16 +58,15 @@ def long_form(
                 "wer": round(streamed.wer, 4),
                 "offline_wer": round(whole.wer, 4),
                 **_drift(trace),
-                **_growth(memory.mib),
                 "failure": trace.failure,
                 "errors": _counts(streamed),
                 "offline_errors": _counts(whole),
             }
         )
-    return rows
+    return {"recordings": rows, **_growth(memory.mib), **_totals(rows)}
 
 
-def totals(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+def _totals(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Word error rates over all rows."""
     return {
         name: round(total_errors([WordErrors(*row[key]) for row in rows]).wer, 4)
@@ -75,13 +74,23 @@ def totals(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     }
 
 
-async def _speak(url: str, source: Source, config: dict[str, Any], memory: _Memory) -> SessionTrace:
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(memory.watch)
+async def _speak_all(
+    url: str, sources: Sequence[Source], config: Mapping[str, Any], memory: _Memory
+) -> list[SessionTrace]:
+    traces: dict[str, SessionTrace] = {}
+
+    async def speak(source: Source) -> None:
         async with open_client(url) as client:
-            trace = await client.run_session(Clip(source.samples, RATE_HZ), config, pace=PACE)
-        nursery.cancel_scope.cancel()
-    return trace
+            clip = Clip(source.samples, RATE_HZ)
+            traces[source.id] = await client.run_session(clip, config, pace=PACE)
+
+    async with trio.open_nursery() as watch:
+        watch.start_soon(memory.watch)
+        async with trio.open_nursery() as nursery:
+            for source in sources:
+                nursery.start_soon(speak, source)
+        watch.cancel_scope.cancel()
+    return [traces[source.id] for source in sources]
 
 
 def _drift(trace: SessionTrace) -> dict[str, float]:

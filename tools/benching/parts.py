@@ -127,8 +127,7 @@ def run_long(options: Options, note: Note) -> dict[str, Any]:
     note(f"{len(entries)} recordings, {sum(entry.seconds for entry in entries):.0f} s")
     whole = engines.whole_transcriber(options.model, options.device)
     with _server(options, USUAL) as server:
-        rows = long_form.long_form(server, read_sources(entries), config=CONFIG, offline=whole)
-    return {"recordings": rows, **long_form.totals(rows)}
+        return long_form.long_form(server, read_sources(entries), config=CONFIG, offline=whole)
 
 
 def run_streams(options: Options, note: Note) -> list[dict[str, Any]]:

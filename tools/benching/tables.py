@@ -83,12 +83,15 @@ def partial_lines(part: list[Figures]) -> Iterator[str]:
 
 
 def long_lines(part: Figures) -> Iterator[str]:
-    yield (f"LONG  WER {100 * part['wer']:.1f} %, offline {100 * part['offline_wer']:.1f} %")
+    yield (
+        f"LONG  WER {100 * part['wer']:.1f} %, offline {100 * part['offline_wer']:.1f} %; server "
+        f"{part['warm_mib']:.0f} MiB when warm, {part['last_mib']:.0f} at the end"
+    )
     for row in part["recordings"]:
         yield (
             f"  {row['id']} ({row['seconds']:.0f} s): WER {100 * row['wer']:.1f} %, offline "
             f"{100 * row['offline_wer']:.1f} %  lag {row['first_lag_ms']:.0f} ms at first, "
-            f"{row['last_lag_ms']:.0f} at last  {row['warm_mib']:.0f} -> {row['last_mib']:.0f} MiB"
+            f"{row['last_lag_ms']:.0f} at last"
         )
 
 
