@@ -23,7 +23,7 @@ from fasttalk_stt.inference.aligning.ctc import CtcAligner
 from fasttalk_stt.inference.aligning.realign import WordAligner
 from fasttalk_stt.inference.aligning.wav2vec2 import Wav2Vec2Aligner
 from fasttalk_stt.inference.engine import Engine
-from fasttalk_stt.inference.load import is_full
+from fasttalk_stt.inference.load import Crowd, headroom_streams
 from fasttalk_stt.inference.models import resolve_model
 from fasttalk_stt.inference.scheduler import Scheduler
 from fasttalk_stt.inference.seats import is_gpu
@@ -46,18 +46,18 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
     """Connect `engine`, sessions and service; `guard` counts what the web server contains."""
     scheduler = Scheduler(
         engine,
-        batch_size=min(settings.batch_size, engine.batch_size),
+        batch_size=settings.batch_size,
         promised_s=settings.promised_latency_ms / 1000 or None,
     )
 
-    def has_no_compute(active: int, newcomers: int) -> bool:
+    def has_compute(crowd: Crowd) -> bool:
         if not settings.promised_latency_ms:
-            return False
-        return is_full(scheduler.load(), active=active, newcomers=newcomers)
+            return True
+        return headroom_streams(scheduler.load(), crowd, free_places=1) > 0
 
     services = Services(
         connections=ConnectionManager(
-            max_connections=settings.websocket_max_connections, is_full=has_no_compute
+            max_connections=settings.websocket_max_connections, has_compute=has_compute
         ),
         readiness=Readiness(),
         guard=guard,

@@ -156,7 +156,7 @@ async def transcribe_jobs(
     from fasttalk_stt.connection.connection import Connection  # noqa: PLC0415
     from fasttalk_stt.inference.scheduler import Scheduler  # noqa: PLC0415
 
-    scheduler = Scheduler(engine, batch_size=min(settings.batch_size, engine.batch_size))
+    scheduler = Scheduler(engine, batch_size=settings.batch_size)
     ears = await trio.to_thread.run_sync(make_ears, settings)
 
     def connect(transport: MemoryTransport) -> ConnectionLike:

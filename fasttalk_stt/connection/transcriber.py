@@ -103,7 +103,7 @@ class Transcriber:
     def hurry(self, request: Draft | Speculation) -> None:
         """Make a request as urgent as what it has become."""
         if request in self._urgencies:
-            self._urgencies[request].raise_to(_priority(request), trio.current_time())
+            self._scheduler.hurry(self._urgencies[request], _priority(request))
 
     def cancel_stale(self, live: LiveSession) -> None:
         """Leave the wait for drafts, speculations and judgements that nobody wants any more."""
@@ -132,8 +132,7 @@ class Transcriber:
             raise RuntimeError("a segment without speech was sent to be decoded")
         try:
             with trio.fail_at(entry.closed_at_s + self._timeout_s):
-                urgency = Urgency(Priority.FINAL, is_live=not live.session.runs_ahead)
-                return await self._ask(lambda: speech, urgency)
+                return await self._ask(lambda: speech, _urgency(live, Priority.FINAL))
         except trio.TooSlowError:
             return Failure(
                 ProtocolError(
@@ -193,8 +192,7 @@ class Transcriber:
         """What a request heard that is no segment's own (None: it failed), and whether its wait was
         left because nobody wants the answer any more."""
         heard = None
-        urgency = Urgency(_priority(request), is_live=not live.session.runs_ahead)
-        self._urgencies[request] = urgency
+        self._urgencies[request] = urgency = _urgency(live, _priority(request))
         try:
             with trio.CancelScope() as scope:
                 self._scopes[request] = scope
@@ -225,6 +223,10 @@ class Transcriber:
         if asked is None:
             raise RuntimeError("an answer to a request that was never made")
         return _heard(hypothesis, asked)
+
+
+def _urgency(live: LiveSession, priority: Priority) -> Urgency:
+    return Urgency(priority, is_live=live.session.is_live(trio.current_time()))
 
 
 def _priority(request: Draft | Speculation) -> Priority:

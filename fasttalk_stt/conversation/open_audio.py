@@ -93,11 +93,8 @@ class OpenAudio:
         """Ask for the open audio up to `end`, as if the utterance ended here; None if not worth it."""
         utterance = self._utterance
         self.generation += 1
-        if utterance.draft is not None:
-            # Coming back in the pause it would only cut in two what is about to be final. Should speech
-            # go on, the next look is due at once.
-            utterance.draft = None
-            utterance.draft_edge = self.cursor
+        # Coming back in the pause it would only cut in two what is about to be final.
+        self._drop_draft(utterance)
         utterance.speculation = None
         if self._is_worth(end, "speech_end"):
             utterance.speculation = Speculation(
@@ -105,13 +102,14 @@ class OpenAudio:
                     end, "speech_end", speech_end=speech_end, speech=self.request(end)
                 ),
                 generation=self.generation,
-                turn_start=utterance.audio_start,
+                turn_samples=self._requests.heard(utterance.audio_start, end),
             )
         return utterance.speculation
 
     def resume(self) -> None:
-        """Speech goes on: what was made of the pause is void."""
+        """Speech goes on: what was made of the pause is void, and so is a look from before it."""
         self.generation += 1
+        self._drop_draft(self._utterance)
         self._utterance.speculation = None
 
     def cut(
@@ -210,6 +208,12 @@ class OpenAudio:
             ends_utterance=False,
             speech=None,
         )
+
+    def _drop_draft(self, utterance: OpenUtterance) -> None:
+        """Nobody takes its answer any more; should speech go on, the next look is due at once."""
+        if utterance.draft is not None:
+            utterance.draft = None
+            utterance.draft_edge = self.cursor
 
     @property
     def _utterance(self) -> OpenUtterance:

@@ -17,6 +17,8 @@ from fasttalk_stt.conversation.recent import CONTEXT_SAMPLES, RecentWords
 from fasttalk_stt.conversation.segments import HeardWord, Speech
 from fasttalk_stt.protocol.config import SessionConfig, primary_language
 
+KEPT_SAMPLES = pipeline_samples(6.0)
+"""Of what was handed out: with what is open since, most of the 8 s that Smart Turn looks at."""
 WINDOW_SAMPLES = pipeline_samples(28.0)
 """The longest request; Whisper's window is 30 s."""
 
@@ -55,8 +57,13 @@ class RequestMaker:
         self._recent.add(start, end, words)
 
     def forget_before(self, cursor: int) -> None:
-        """Audio before `cursor` was handed out; some of it may still serve as context."""
-        self._buffer.forget_before(cursor - CONTEXT_SAMPLES)
+        """Audio before `cursor` was handed out; some of it may still serve as context, and to judge a turn
+        by."""
+        self._buffer.forget_before(cursor - KEPT_SAMPLES)
+
+    def heard(self, start: int, end: int) -> npt.NDArray[np.float32]:
+        """The audio of [start, end), as far as it is kept."""
+        return self._buffer.read(start, end)
 
     def speech(
         self,

@@ -259,7 +259,7 @@ class Segmenter:
         )
         if ends_utterance:
             audio.cursor = end
-            audio.begin(end, heard_from=end)
+            audio.begin(end, heard_from=end).draft_edge = draft.edge
         audio.advance(end)
         return Committed(segment=segment, heard=attrs.evolve(heard, words=words))
 

@@ -41,7 +41,7 @@ class Committed:
 
 @frozen
 class Due:
-    """The draft that is out may commit words by now."""
+    """So much is open by now that the answer to this draft, which is not there yet, may commit words."""
 
     draft: Draft
 

@@ -139,13 +139,14 @@ class Speculation:
 
     `segment` is the segment as it would be if the utterance ended now. It is dropped when `generation`
     is no longer current, unless a closed segment took it over (`adopted_by`). `heard` is the answer,
-    `told` whether the client was shown it. The utterance began at `turn_start`; `turn_probability`
-    0-1 is how much its speaker sounds done, None while nobody judged that.
+    `told` whether the client was shown it. `turn_samples` is float32[n_samples] from the utterance's start to
+    the pause, as far as it is kept; `turn_probability` 0-1 is how much its speaker sounds done, None while
+    nobody judged that.
     """
 
     segment: Segment
     generation: int
-    turn_start: int
+    turn_samples: npt.NDArray[np.float32] = field(repr=False)
     turn_probability: float | None = None
     heard: Heard | None = None
     told: bool = False
@@ -156,11 +157,6 @@ class Speculation:
         if self.segment.speech is None:
             raise RuntimeError("a speculation without speech")
         return self.segment.speech
-
-    @property
-    def turn_samples(self) -> npt.NDArray[np.float32]:
-        """float32[n_samples] from the utterance's start to the pause, as far as it is kept."""
-        return self.speech.samples[max(self.turn_start - self.speech.start, 0) :]
 
 
 @define(eq=False)

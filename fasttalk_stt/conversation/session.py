@@ -70,6 +70,7 @@ from fasttalk_stt.protocol.server_messages import (
 from fasttalk_stt.protocol.stamps import rfc3339
 
 REPLAY_AHEAD_S = 1.0
+"""A client that has sent this much more than a microphone would have is faster than real time."""
 
 
 @frozen(eq=False)
@@ -109,6 +110,7 @@ class Session:
         self._resampler = StreamResampler(config.sample_rate)
         self._segmenter = Segmenter(config, limits, detector)
         self._arrivals = ArrivalLog()
+        self._first_frame_s: float | None = None
         self._heard = 0  # session samples; behind what was received by the frames in between
         self._ledger = Ledger()
         self._queue = SegmentQueue()
@@ -151,10 +153,11 @@ class Session:
         """Audio received that waits to be heard."""
         return (self._ledger.received - self._heard) / self._config.sample_rate
 
-    @property
-    def runs_ahead(self) -> bool:
-        """Whether the client has sent so much more than was heard that it sends faster than real time."""
-        return self.unheard_s > REPLAY_AHEAD_S
+    def is_live(self, now_s: float) -> bool:
+        """Whether the client sends no faster than real time."""
+        if self._first_frame_s is None:
+            return True
+        return self.received_s <= now_s - self._first_frame_s + REPLAY_AHEAD_S
 
     @property
     def utterance_open(self) -> bool:
@@ -200,6 +203,8 @@ class Session:
         start = self._ledger.received
         self._ledger.receive(n_samples)
         self.publisher.chunks += 1
+        if self._first_frame_s is None:
+            self._first_frame_s = now_s
         try:
             return [Frame(self._decoder.decode(raw), now_s)], None
         except ProtocolError as error:

@@ -22,9 +22,10 @@ UNEXPLAINED_TAIL_S = 1.0
 requests of a session end at most 0.3 s behind the last voiced frame."""
 
 LONGEST_LOOK_S = 6.0
-"""A look at speech that goes on may leave its end out, unless so much is open by now that the looks before
-did so too. One look in seven does, and asking it again with the full context took a third of all of an
-engine's time."""
+"""A look at speech that goes on may leave its end out, and be unsure of it, unless so much is open by now
+that the looks before did so too. One look in seven does, and asking it again with the full context took a
+third of all of an engine's time. Of 1,244 s of continuous speech 11.6 % of words are wrong with this, 11.1 %
+without (tiny.en)."""
 
 
 class Doubt(Enum):

@@ -27,16 +27,30 @@ REQUEST_WEIGHT = 0.05
 """Of the latest batch in what a request is held to take."""
 LEAST_SHARE = 0.05
 """Of the seats' time. Where less is decoded nothing is known of what a stream takes."""
+ROUNDING = 1e-9
 REQUESTS_PER_STREAM_S = 0.7
-"""What somebody asks for who speaks without end: a commit in 1.7 s, a final in 7 s."""
+"""What somebody asks for who speaks without end: a commit in 1.7 s, a final in 7 s (recordings of read speech
+one behind the other)."""
 
 
 class Pressure(IntEnum):
-    """What the load asks for: nothing; fewer looks; no more sessions and nothing that is optional."""
+    """What the load asks for: nothing; fewer looks; no more sessions, and no speculation."""
 
     CALM = 0
     BUSY = 1
     FULL = 2
+
+
+@frozen
+class Crowd:
+    """`active` streams. `seen` is how many of them the load shows: one that came within the window counts
+    for the part of it since."""
+
+    active: int
+    seen: float
+
+
+NOBODY = Crowd(0, 0.0)
 
 
 @frozen
@@ -55,16 +69,17 @@ class Load:
     request_share: float | None
     pressure: Pressure
 
-    def stream_share(self, settled: int) -> float:
-        """How much of the seats' time one more stream takes: as much as each of those `settled` that are
-        part of this load; while there are none, as if it spoke without end."""
-        if settled and self.owed_share >= LEAST_SHARE:
-            return self.owed_share / settled
-        return REQUESTS_PER_STREAM_S * (self.request_share or 0.0)
+    def stream_share(self, crowd: Crowd) -> float:
+        """How much of the seats' time one more stream takes: as much as one of the crowd did over the
+        window, and at most what somebody takes who speaks without end."""
+        without_end = REQUESTS_PER_STREAM_S * (self.request_share or 0.0)
+        if crowd.seen < 1 or self.owed_share < LEAST_SHARE:
+            return without_end
+        return min(self.owed_share / crowd.seen, without_end)
 
-    def expected_share(self, active: int, newcomers: int) -> float:
-        """The `owed_share` to come: `newcomers` of the `active` streams came within the window."""
-        return self.owed_share + newcomers * self.stream_share(active - newcomers)
+    def expected_share(self, crowd: Crowd) -> float:
+        """The `owed_share` once all of the crowd have been there for the whole window."""
+        return self.owed_share + (crowd.active - crowd.seen) * self.stream_share(crowd)
 
 
 IDLE = Load(
@@ -76,21 +91,15 @@ IDLE = Load(
 )
 
 
-def is_full(load: Load, *, active: int, newcomers: int) -> bool:
-    """Whether one more stream would make those wait that are there."""
+def headroom_streams(load: Load, crowd: Crowd, *, free_places: int) -> int:
+    """How many more streams like those of the crowd have room, up to the free places."""
     if load.pressure is Pressure.FULL:
-        return True
-    return load.expected_share(active, newcomers) >= FULL_SHARE
-
-
-def headroom_streams(load: Load, *, active: int, newcomers: int, free_places: int) -> int:
-    """How many more streams like those that are active have room, up to the free places."""
-    if is_full(load, active=active, newcomers=newcomers):
         return 0
-    each = load.stream_share(active - newcomers)
+    each = load.stream_share(crowd)
     if not each:
         return free_places
-    return min(int((FULL_SHARE - load.expected_share(active, newcomers)) / each), free_places)
+    room = max(FULL_SHARE - load.expected_share(crowd), 0.0)
+    return min(int(room / each + ROUNDING), free_places)
 
 
 @frozen

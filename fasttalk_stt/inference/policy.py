@@ -80,10 +80,18 @@ def next_batch(
     oldest = equals[0]
     if most_urgent in _PATIENCE_S and seats > 1:
         seats -= 1
-        if free_seats == 1 and now_s - oldest.since_s < _PATIENCE_S[most_urgent]:
+        if free_seats == 1 and now_s < oldest.since_s + _PATIENCE_S[most_urgent]:
             return []
     alike = [job for job in equals if _is_alike(oldest, job)]
     return alike[: min(math.ceil(len(alike) / seats), batch_size)]
+
+
+def patient_until_s(jobs: Sequence[J]) -> float:
+    """Until when the first of these looks leaves the last seat free; infinity without any."""
+    if not jobs:
+        return math.inf
+    oldest = min(jobs, key=lambda job: job.urgency.priority)
+    return oldest.since_s + _PATIENCE_S.get(oldest.urgency.priority, 0.0)
 
 
 def _is_alike(one: Job, other: Job) -> bool:

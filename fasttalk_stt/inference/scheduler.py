@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 from fasttalk_stt.inference.engine import DecodeRequest, Engine, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, NobodyWaitsError
 from fasttalk_stt.inference.load import Load, LoadMeter
-from fasttalk_stt.inference.policy import Priority, Urgency, next_batch
+from fasttalk_stt.inference.policy import Priority, Urgency, next_batch, patient_until_s
 
 _log = structlog.get_logger(__name__)
 
@@ -40,7 +40,10 @@ class _Job:
 
     @property
     def duration_s(self) -> float:
-        return self.request.duration_s
+        """About how long the request will be; a look grows while it waits."""
+        if self.urgency.priority < Priority.COMMIT:
+            return self.request.duration_s
+        return self.request.duration_s + trio.current_time() - self.since_s
 
     def begin(self) -> None:
         self.request = self.make_request()
@@ -66,13 +69,13 @@ class Scheduler:
     """Decodes requests of all sessions on one engine.
 
     `run` must be running before `decode` can return. `batch_size` is the most requests that are
-    decoded together. `promised_s` is how long a final may wait, 95 of 100; None: nothing follows from
-    how long they wait.
+    decoded together, never more than are worth it to the engine. `promised_s` is how long a final may
+    wait, 95 of 100; None: nothing follows from how long they wait.
     """
 
     def __init__(self, engine: Engine, *, batch_size: int, promised_s: float | None = None) -> None:
         self._engine = engine
-        self._batch_size = batch_size
+        self._batch_size = min(batch_size, engine.batch_size)
         self._jobs: list[_Job] = []
         self._arrival = trio.lowlevel.ParkingLot()
         self._running = 0
@@ -135,6 +138,11 @@ class Scheduler:
             raise RuntimeError("a job was done without a result")
         return job.result
 
+    def hurry(self, urgency: Urgency, priority: Priority) -> None:
+        """Make a request that waits more urgent."""
+        urgency.raise_to(priority, trio.current_time())
+        self._arrival.unpark_all()
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve requests until cancelled. The engine must be loaded."""
         self._meter.expect(self._engine.request_s)
@@ -147,7 +155,8 @@ class Scheduler:
         while True:
             batch = self._take_batch()
             if not batch:
-                await self._arrival.park()
+                with trio.move_on_at(patient_until_s(self._jobs)):
+                    await self._arrival.park()
                 continue
             self._free_seats -= 1
             self._running += len(batch)
@@ -162,7 +171,7 @@ class Scheduler:
                 )
                 self._free_seats += 1
                 self._running -= len(batch)
-                # A draft may have waited for a second seat to be free.
+                # A look may have waited for a second seat to be free.
                 self._arrival.unpark_all()
 
     def _take_batch(self) -> list[_Job]:
@@ -174,10 +183,19 @@ class Scheduler:
             batch_size=self._batch_size,
         )
         self._jobs = [job for job in self._jobs if job not in batch]
-        for job in batch:
+        return [job for job in batch if self._begin(job)]
+
+    def _begin(self, job: _Job) -> bool:
+        try:
             job.begin()
-            self._note_wait(job)
-        return batch
+        except Exception as error:  # noqa: BLE001 - one session's fault, and the others must go on
+            _log.error("a request could not be made", exc_info=error)
+            failure = EngineError("the request could not be made")
+            failure.__cause__ = error
+            job.finish(failure)
+            return False
+        self._note_wait(job)
+        return True
 
     async def _decode(self, batch: list[_Job]) -> None:
         self._batches += 1

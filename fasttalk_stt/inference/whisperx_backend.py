@@ -32,7 +32,7 @@ LONGEST_S = 30.0
 """Whisper's window: no request may be longer."""
 
 ALIGNER_THREADS = 4
-"""As many requests are heard at a time; a processor's seats ask for no more than two."""
+"""As many requests an aligner hears at a time. A processor's seats have one each."""
 
 _WARM_UP_S = (1, 3)
 """Each seat is warmed up with one request of each length, in seconds."""
@@ -127,42 +127,62 @@ class WhisperXBackend:
 
     def _decode(self, whisper: WhisperModel, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
         told = [whisper.told_language(request) for request in requests]
-        heard = [
-            self._listen(request, language)
-            for request, language in zip(requests, told, strict=True)
-        ]
+        ears = [self._listen(*each) for each in zip(requests, told, strict=True)]
+        try:
+            return self._hear(whisper, requests, told, ears)
+        finally:
+            for listening in ears:
+                if listening is not None:
+                    listening.cancel()
+
+    def _hear(
+        self,
+        whisper: WhisperModel,
+        requests: Sequence[DecodeRequest],
+        told: Sequence[Language | None],
+        ears: Sequence[Future[_Listened] | None],
+    ) -> list[Hypothesis]:
         attempt = self._ladder.first(
             requests, language_is_told=all(language is not None for language in told)
         )
         encoding = _encode(whisper, requests, attempt)
         firsts = self._ask(whisper, requests, told, attempt, encoding)
         hypotheses = []
-        for row, (request, first, ears) in enumerate(zip(requests, firsts, heard, strict=True)):
+        for row, (request, first, listening) in enumerate(zip(requests, firsts, ears, strict=True)):
             answers = [first]
             if first.doubt is not None:
                 answers += self._ask_on(whisper, request, attempt, first, (encoding, row))
             compute_ms = sum(answer.compute_ms for answer in answers)
             hypothesis = to_hypothesis(request, best_answer(answers), compute_ms)
-            hypotheses.append(self._with_exact_times(request, hypothesis, ears))
+            hypotheses.append(self._with_exact_times(request, hypothesis, listening))
         return hypotheses
 
-    def _listen(self, request: DecodeRequest, language: Language | None) -> Future[LogProbs] | None:
-        """Begin to hear where the words of a request are, where their times are to be exact."""
+    def _listen(
+        self, request: DecodeRequest, language: Language | None
+    ) -> Future[_Listened] | None:
+        """Begin to hear where the words of a request are, where that will be wanted."""
         aligner = self._aligner
         if aligner is None or request.provisional or request.interest.is_lost:
             return None
-        if language is not None and language.code not in aligner.languages:
+        if language is None or language.code not in aligner.languages:
             return None
-        return self._ears.submit(aligner.listen, request.samples)
+        return self._ears.submit(_listened, aligner, request)
 
     def _with_exact_times(
-        self, request: DecodeRequest, hypothesis: Hypothesis, heard: Future[LogProbs] | None
+        self, request: DecodeRequest, hypothesis: Hypothesis, listening: Future[_Listened] | None
     ) -> Hypothesis:
-        if self._aligner is None or heard is None or request.interest.is_lost:
+        aligner = self._aligner
+        if aligner is None or request.provisional or request.interest.is_lost:
             return hypothesis
+        if not hypothesis.words or hypothesis.language not in aligner.languages:
+            return hypothesis
+        # A language that had to be detected is listened for only now.
+        heard, listened_ms = (
+            _listened(aligner, request) if listening is None else listening.result()
+        )
         begun_s = time.perf_counter()
-        aligned = realigned(request, hypothesis, self._aligner, heard.result())
-        took_ms = 1000 * (time.perf_counter() - begun_s)
+        aligned = realigned(request, hypothesis, aligner, heard)
+        took_ms = 1000 * (time.perf_counter() - begun_s) + listened_ms
         return evolve(aligned, compute_ms=hypothesis.compute_ms + took_ms)
 
     def _ask_on(
@@ -248,6 +268,16 @@ class WhisperXBackend:
                 requests, languages, drafts, words, strict=True
             )
         ]
+
+
+_Listened = tuple[LogProbs, float]
+"""What an aligner heard, and the milliseconds it took."""
+
+
+def _listened(aligner: WordAligner, request: DecodeRequest) -> _Listened:
+    begun_s = time.perf_counter()
+    heard = aligner.listen(request.samples)
+    return heard, 1000 * (time.perf_counter() - begun_s)
 
 
 @frozen

@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 import trio
 
-from fasttalk_stt.inference.load import WINDOW_S
+from fasttalk_stt.inference.load import WINDOW_S, Crowd
 from fasttalk_stt.protocol.errors import SERVER_DRAINING, SERVER_FULL, ProtocolError
 from fasttalk_stt.protocol.state import ConnectionState
 
@@ -79,12 +79,11 @@ class ConnectionManager:
         self,
         *,
         max_connections: int,
-        is_full: Callable[[int, int], bool] = lambda active, newcomers: False,
+        has_compute: Callable[[Crowd], bool] = lambda crowd: True,
     ) -> None:
-        """`is_full` tells whether one more would make those wait who are there, so many of whom came too
-        lately for the load to show it."""
+        """`has_compute` tells whether one more has room beside those who are there."""
         self.max_connections = max_connections
-        self._is_full = is_full
+        self._has_compute = has_compute
         self._tickets: set[Ticket] = set()
         self._total = 0
         self._draining = False
@@ -98,11 +97,11 @@ class ConnectionManager:
     def active_connections(self) -> int:
         return len(self._tickets)
 
-    @property
-    def newcomers(self) -> int:
-        """Live connections that were admitted within the window of the load."""
-        since_s = trio.current_time() - WINDOW_S
-        return sum(1 for ticket in self._tickets if ticket.since_s > since_s)
+    def crowd(self) -> Crowd:
+        """The live connections, and how much of the load's window they have been there."""
+        now_s = trio.current_time()
+        seen = sum(min((now_s - ticket.since_s) / WINDOW_S, 1.0) for ticket in self._tickets)
+        return Crowd(len(self._tickets), seen)
 
     @property
     def total_connections(self) -> int:
@@ -127,7 +126,7 @@ class ConnectionManager:
                 f"All {self.max_connections} connections of this server are taken: "
                 "connect again later or to another replica.",
             )
-        if self._tickets and self._is_full(len(self._tickets), self.newcomers):
+        if self._tickets and not self._has_compute(self.crowd()):
             raise ProtocolError(
                 SERVER_FULL,
                 f"The {len(self._tickets)} connections of this server leave its model no time for "

@@ -22,8 +22,7 @@ def health_report(services: Services) -> dict[str, Any]:
     wait_s = load.final_wait_p95_s
     headroom = headroom_streams(
         load,
-        active=connections.active_connections,
-        newcomers=connections.newcomers,
+        connections.crowd(),
         free_places=max(0, connections.max_connections - connections.active_connections),
     )
     return {

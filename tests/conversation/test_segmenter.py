@@ -186,10 +186,22 @@ def test_the_window_of_a_request_never_exceeds_the_models() -> None:
     for _ in range(60):
         driver.hear(sound(1.0))
         while driver.drafts:
+            driver.session.renew(driver.drafts[0])
             longest = max(longest, len(driver.drafts[0].speech.samples))
             driver.look()
     driver.end()
     assert 20_000 * MS < longest <= 28_000 * MS
+
+
+def test_without_a_detector_a_commit_asks_for_no_look_at_what_was_just_seen() -> None:
+    driver = Driver(enable_vad=False, interim_results=True)
+    while not driver.finals:
+        driver.hear(sound(0.1))
+        while driver.drafts:
+            driver.look()
+        driver.send_ready()
+    driver.hear(sound(0.1))
+    assert driver.drafts == []
 
 
 def test_the_listener_is_held_when_a_draft_does_not_come_back() -> None:

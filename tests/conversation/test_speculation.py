@@ -202,10 +202,25 @@ def test_nothing_is_shown_eagerly_unless_asked_for() -> None:
     assert "eager_transcription" not in driver.types
 
 
-def test_a_look_that_a_pause_has_stopped_is_due_when_speech_goes_on() -> None:
-    driver = Driver()
+@pytest.mark.parametrize("speculates", [True, False])
+def test_a_look_that_a_pause_has_stopped_is_due_when_speech_goes_on(speculates: bool) -> None:
+    driver = Driver(speculates=speculates)
     driver.hear(np.concatenate((sound(2.6), silence(0.25))))
-    assert len(driver.drafts) == 1
-    driver.drafts.clear()
+    (stopped,) = driver.drafts
     driver.hear(sound(0.1))
-    assert len(driver.drafts) == 1
+    assert driver.session.is_stale(stopped)
+    assert len(driver.drafts) == 2
+    driver.look()
+    driver.look()
+    driver.send_ready()
+    assert len(driver.finals) == 1
+
+
+def test_the_judge_of_turns_hears_what_was_committed_before() -> None:
+    driver = Driver()
+    driver.hear(sound(2.6))
+    driver.look()
+    driver.hear(np.concatenate((sound(1.0), silence(0.25))))
+    (speculation,) = driver.speculations
+    assert len(speculation.turn_samples) > 3.5 * 16_000
+    assert len(speculation.speech.samples) <= len(speculation.turn_samples)

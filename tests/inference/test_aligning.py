@@ -114,13 +114,6 @@ def test_what_the_aligner_does_not_find_keeps_its_times_and_they_stay_in_order()
     assert times(kept) == [(0.0, 0.1)]
 
 
-def test_other_languages_are_left_to_attention() -> None:
-    aligner = ScriptedAligner(None, asked=[])
-    german = hypothesis("eins", language="de")
-    assert realigned(request(), german, aligner, HEARD) is german
-    assert aligner.asked == []
-
-
 def test_an_aligner_that_is_not_installed_says_what_to_do() -> None:
     aligner = CtcAligner(lambda _package: None)
     assert not aligner.is_installed

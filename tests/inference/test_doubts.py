@@ -83,3 +83,14 @@ def test_the_gravest_doubt_is_found(
     heard = words(answer.text, end_s=end_s)
     assert find_doubt(answer, heard, THREE_SECONDS, is_close=True) is close
     assert find_doubt(answer, heard, THREE_SECONDS, is_close=False) is far
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(5.0, None), (7.0, Doubt.STOPS_SHORT)])
+def test_a_look_may_leave_its_end_out_unless_much_is_open(
+    seconds: float, expected: Doubt | None
+) -> None:
+    samples = np.zeros(int(seconds * 16_000), dtype=np.float32)
+    found = words("Complexity", end_s=1.0)
+    for provisional, doubt in ((True, expected), (False, Doubt.STOPS_SHORT)):
+        request = DecodeRequest(samples=samples, provisional=provisional)
+        assert find_doubt(draft("Complexity"), found, request, is_close=True) is doubt

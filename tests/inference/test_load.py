@@ -14,11 +14,11 @@ from fasttalk_stt.inference.load import (
     IDLE,
     REQUESTS_PER_STREAM_S,
     WINDOW_S,
+    Crowd,
     Load,
     LoadMeter,
     Pressure,
     headroom_streams,
-    is_full,
 )
 
 
@@ -88,33 +88,48 @@ def test_what_a_request_takes_is_measured_on_from_what_was_expected() -> None:
     assert busy.load(100.0).request_share == pytest.approx(0.15, abs=0.01)
 
 
+SHARE = 0.1
+"""Of a second of all seats, for one request."""
+
+
 def load_of(owed_share: float) -> Load:
-    return evolve(IDLE, owed_share=owed_share, busy_share=owed_share)
+    return evolve(IDLE, owed_share=owed_share, busy_share=owed_share, request_share=SHARE)
+
+
+def headroom(load: Load, active: int = 10, seen: float | None = None, free: int = 40) -> int:
+    crowd = Crowd(active, float(active) if seen is None else seen)
+    return headroom_streams(load, crowd, free_places=free)
 
 
 def test_headroom_is_what_streams_like_these_leave() -> None:
-    def headroom(load: Load, active: int = 10, newcomers: int = 0, free: int = 40) -> int:
-        return headroom_streams(load, active=active, newcomers=newcomers, free_places=free)
-
     half = load_of(FULL_SHARE / 2)
     assert headroom(half) == 10
     assert headroom(half, free=3) == 3
-    assert headroom(load_of(0.01)) == 40
-    assert headroom(load_of(0.3), active=0) == 40
     assert headroom(evolve(half, pressure=Pressure.FULL)) == 0
-    # Those who have just come are counted as what the others take.
-    assert headroom(half, active=14, newcomers=4) == 6
-    assert headroom(half, active=20, newcomers=10) == 0
+    assert headroom(load_of(FULL_SHARE)) == 0
 
 
-def test_a_crowd_at_an_idle_server_is_let_in_up_to_what_it_may_take() -> None:
-    each = REQUESTS_PER_STREAM_S * 0.05
-    idle = evolve(IDLE, request_share=0.05)
+def test_those_who_have_just_come_count_for_what_they_will_take() -> None:
+    half = load_of(FULL_SHARE / 2)
+    assert headroom(half, active=14, seen=10) == 6
+    assert headroom(half, active=20, seen=10) == 0
+    # Half of what they take shows already.
+    assert headroom(half, active=10, seen=5) == 0
+
+
+def test_a_stream_takes_no_more_than_speech_without_end() -> None:
+    # Those who made this load have left; the one who stays did not.
+    left = load_of(FULL_SHARE / 2)
+    assert headroom(left, active=1) == int(FULL_SHARE / 2 / (REQUESTS_PER_STREAM_S * SHARE))
+
+
+def test_an_unknown_crowd_is_taken_to_speak_without_end() -> None:
+    most = int(FULL_SHARE / (REQUESTS_PER_STREAM_S * SHARE))
     admitted = 0
-    while admitted < 100 and not is_full(idle, active=admitted, newcomers=admitted):
+    while headroom(load_of(0.0), active=admitted, seen=0.0, free=1):
         admitted += 1
-    assert admitted == pytest.approx(FULL_SHARE / each, abs=1)
-    assert not is_full(IDLE, active=100, newcomers=100)
+    assert admitted == most
+    assert headroom(IDLE) == 40
 
 
 @given(

@@ -12,6 +12,8 @@ import pytest
 from attrs import define, field
 
 from fasttalk_stt.inference import whisperx_backend
+from fasttalk_stt.inference.aligning.realign import WordAligner
+from fasttalk_stt.inference.aligning.spans import LogProbs, WordSpan
 from fasttalk_stt.inference.answers import Language
 from fasttalk_stt.inference.decoding import (
     FRAMES_PER_S,
@@ -124,14 +126,16 @@ def _spread(text: str, request: DecodeRequest) -> tuple[DecodedWord, ...]:
     )
 
 
-Load = Callable[[list[str]], tuple[WhisperXBackend, ScriptedModel]]
+Load = Callable[..., tuple[WhisperXBackend, ScriptedModel]]
 
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Load:
     """A backend that is loaded and warm, and the model behind it, which then says the script."""
 
-    def make(script: list[str]) -> tuple[WhisperXBackend, ScriptedModel]:
+    def make(
+        script: list[str], aligner: WordAligner | None = None
+    ) -> tuple[WhisperXBackend, ScriptedModel]:
         model = ScriptedModel()
 
         def build(*_arguments: Any, **_options: Any) -> ScriptedModel:
@@ -139,7 +143,9 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Load:
 
         monkeypatch.setattr(whisperx_backend, "WhisperModel", build)
         backend = WhisperXBackend(
-            ResolvedModel("scripted", Path("none"), source="directory"), cpu_threads=1_024
+            ResolvedModel("scripted", Path("none"), source="directory"),
+            cpu_threads=1_024,
+            aligner=aligner,
         )
         backend.load()
         model.script = list(script)
@@ -247,3 +253,57 @@ def test_who_leaves_while_being_asked_again_takes_nobody_along(load: Load) -> No
     _, hypothesis = backend.decode([leaving, waiting])
     assert len(model.seen) == 2
     assert hypothesis.text == "hello"
+
+
+@define
+class ScriptedAligner:
+    """Finds every word in the middle of the audio; counts how often it was made to hear."""
+
+    languages: frozenset[str] = frozenset({"en"})
+    listened: int = 0
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def listen(self, samples: npt.NDArray[np.float32]) -> LogProbs:
+        self.listened += 1
+        return samples[np.newaxis]
+
+    def align(
+        self, heard: LogProbs, words: Sequence[str], duration_s: float
+    ) -> list[WordSpan | None]:
+        return [WordSpan(duration_s / 2, duration_s) for _ in words]
+
+
+def aligned_load(load: Load, script: list[str]) -> tuple[WhisperXBackend, ScriptedAligner]:
+    aligner = ScriptedAligner()
+    backend, _ = load(script, aligner)
+    aligner.listened = 0
+    return backend, aligner
+
+
+@pytest.mark.parametrize(
+    ("asked", "script", "times_listened", "start_s"),
+    [
+        ({}, "hello", 1, 1.0),
+        ({"provisional": True}, "hello", 0, 0.0),
+        ({"language": "de"}, "hallo", 0, 0.0),
+        # Detected, as German.
+        ({"language": None}, "hallo", 0, 0.0),
+    ],
+)
+def test_an_aligner_hears_what_it_can_and_what_it_is_wanted_for(
+    load: Load, asked: dict[str, Any], script: str, times_listened: int, start_s: float
+) -> None:
+    backend, aligner = aligned_load(load, [script])
+    [hypothesis] = backend.decode([request(**asked)])
+    assert aligner.listened == times_listened
+    assert hypothesis.words[0].start_s == start_s
+
+
+def test_a_detected_language_is_aligned_too(load: Load) -> None:
+    backend, aligner = aligned_load(load, ["hallo"])
+    aligner.languages = frozenset({"de"})
+    [hypothesis] = backend.decode([request(language=None)])
+    assert aligner.listened == 1
+    assert hypothesis.words[0].start_s == 1.0

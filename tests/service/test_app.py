@@ -100,7 +100,7 @@ async def test_health_tells_the_load(
         owed_share=0.6,
         busy_share=0.9,
         final_wait_p95_s=0.3004,
-        request_share=0.05,
+        request_share=0.5,
         pressure=Pressure.BUSY,
     )
     busy = attrs.evolve(services, load=lambda: load)

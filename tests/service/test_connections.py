@@ -4,7 +4,7 @@ import pytest
 import trio
 from attrs import define, frozen
 
-from fasttalk_stt.inference.load import WINDOW_S
+from fasttalk_stt.inference.load import WINDOW_S, Crowd
 from fasttalk_stt.protocol.errors import SERVER_DRAINING, SERVER_FULL, ProtocolError
 from fasttalk_stt.protocol.state import ConnectionState
 from fasttalk_stt.service.connections import ConnectionManager
@@ -52,29 +52,29 @@ async def test_counts_every_connection_in_one_state() -> None:
 
 
 async def test_a_server_without_compute_refuses_but_never_the_first() -> None:
-    manager = ConnectionManager(max_connections=9, is_full=lambda active, newcomers: True)
+    manager = ConnectionManager(max_connections=9, has_compute=lambda crowd: False)
     with manager.admit():
         with pytest.raises(ProtocolError, match="no time for more") as caught, manager.admit():
             pytest.fail("admitted one whom the model has no time for")
         assert caught.value.kind is SERVER_FULL
 
 
-async def test_newcomers_are_those_the_load_does_not_show_yet(
+async def test_the_crowd_is_seen_as_far_as_the_load_shows_it(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     asked = []
 
-    def is_full(active: int, newcomers: int) -> bool:
-        asked.append((active, newcomers))
-        return False
+    def has_compute(crowd: Crowd) -> bool:
+        asked.append((crowd.active, round(crowd.seen, 2)))
+        return True
 
-    manager = ConnectionManager(max_connections=9, is_full=is_full)
+    manager = ConnectionManager(max_connections=9, has_compute=has_compute)
     with manager.admit(), manager.admit():
-        await trio.sleep(WINDOW_S)
-        assert manager.newcomers == 0
-        with manager.admit(), manager.admit():
-            assert manager.newcomers == 2
-    assert asked == [(1, 1), (2, 0), (3, 1)]
+        await trio.sleep(WINDOW_S / 2)
+        with manager.admit():
+            await trio.sleep(WINDOW_S)
+            assert manager.crowd() == Crowd(3, 3.0)
+    assert asked == [(1, 0.0), (2, 1.0)]
 
 
 async def test_full_server_refuses_and_counts_nothing() -> None:

@@ -89,6 +89,16 @@ def test_lag_is_what_was_sent_of_an_open_utterance_and_has_no_outcome() -> None:
     assert list(lags_ms(trace, 0.0)) == pytest.approx([400, 900, 1_400, 1_100, 1_600])
 
 
+def test_lag_is_that_of_the_oldest_utterance_that_waits() -> None:
+    trace = trace_of(
+        (100.45, onset(1, 200)),
+        (101.45, onset(2, 1_300)),
+        (102.45, final(1, 1_200)),
+        seconds=3.0,
+    )
+    assert list(lags_ms(trace, 0.0)) == pytest.approx([400, 900, 1_400, 1_900, 1_300])
+
+
 def test_first_text_and_the_time_from_text_to_text() -> None:
     partial = {"type": "partial_transcription", "data": {"utterance": 1}}
     trace = trace_of((100.5, onset(1, 200)), (100.8, partial), (101.6, final(1, 1_000)))

@@ -99,7 +99,8 @@ def figures(spoken: Sequence[Spoken], *, endpoint_silence_ms: int, skip_s: float
 
     `closed_to_text_ms` is from the moment the sample had left at which the endpoint was decided to
     the arrival of the final; `lag_ms` how much of an open utterance was sent and had no outcome;
-    `fairness` is Jain's index over the streams' mean times from the end of speech to its text.
+    `fairness` is Jain's index over the streams' mean times from the end of speech to its text,
+    `fairness_closed` that over their mean times from the endpoint.
     """
     traces = [each.trace for each in spoken if each.trace is not None]
     closed = [list(closed_to_text_ms(trace, endpoint_silence_ms, skip_s)) for trace in traces]
@@ -107,6 +108,7 @@ def figures(spoken: Sequence[Spoken], *, endpoint_silence_ms: int, skip_s: float
     return {
         "closed_to_text_ms": percentiles([ms for each in closed for ms in each], 50, 95, 99),
         "lag_ms": percentiles(lags, 50, 95, 99),
+        "fairness_closed": jain([float(np.mean(each)) for each in closed if each]),
         "fairness": jain([float(np.mean(each)) + endpoint_silence_ms for each in closed if each]),
         "sender_lag_ms": round(max((trace.lag_ms for trace in traces), default=0.0), 1),
         "refused": [each.refusal for each in spoken if each.refusal is not None],
@@ -173,7 +175,8 @@ def text_times_ms(trace: SessionTrace, skip_s: float) -> tuple[list[float], list
 
 
 def lags_ms(trace: SessionTrace, skip_s: float) -> Iterator[float]:
-    """How much of the open utterance was sent and had no outcome, twice a second while one is open.
+    """How much was sent from the oldest utterance on that waits for text, and had no outcome; twice a
+    second, while one waits.
 
     The silence between utterances has its outcome in time, but a client hears of it with the next
     message only.
@@ -185,20 +188,20 @@ def lags_ms(trace: SessionTrace, skip_s: float) -> Iterator[float]:
     known = list(accumulate(trace.arrivals, _known_after, initial=_Known()))
     for at_s in np.arange(sent_at_s[0] + skip_s, sent_at_s[-1], LAG_EVERY_S):
         now = known[bisect_right(arrived_at_s, at_s)]
-        if now.open_from_ms is None:
+        if not now.open_from_ms:
             continue
         frame = trace.sent[bisect_right(sent_at_s, at_s) - 1]
-        outcome_ms = max(now.committed_ms, now.open_from_ms)
+        outcome_ms = max(now.committed_ms, min(now.open_from_ms.values()))
         yield max(frame.end_sample * 1000 / trace.rate_hz - outcome_ms, 0.0)
 
 
 @frozen
 class _Known:
-    """What a client knows: up to where there is an outcome, and which utterance is open from where on."""
+    """What a client knows: up to where there is an outcome, and where the utterances begin that have
+    no last text yet, by their numbers."""
 
     committed_ms: float = 0.0
-    utterance: int | None = None
-    open_from_ms: float | None = None
+    open_from_ms: Mapping[int, float] = field(factory=dict)
 
 
 def _known_after(known: _Known, arrival: Arrival) -> _Known:
@@ -206,17 +209,17 @@ def _known_after(known: _Known, arrival: Arrival) -> _Known:
     committed_ms = message.get("metadata", {}).get("audio_committed_ms")
     if committed_ms is not None:
         known = evolve(known, committed_ms=float(committed_ms))
+    data = message.get("data", {})
     if message["type"] == "voice_activity_detected":
-        data = message["data"]
-        open_from_ms = float(data["audio_start_ms"])
-        return evolve(known, utterance=data["utterance"], open_from_ms=open_from_ms)
-    # The next utterance may be open before the end of the last is told.
-    if message.get("data", {}).get("utterance") != known.utterance:
-        return known
-    is_over = message["type"] in {"voice_activity_rejected", "speech_ended"} or (
-        message["type"] == "transcription" and message["data"]["metadata"]["reason"] in OVER
+        begun = {data["utterance"]: float(data["audio_start_ms"])}
+        return evolve(known, open_from_ms={**known.open_from_ms, **begun})
+    is_over = message["type"] == "voice_activity_rejected" or (
+        message["type"] == "transcription" and data["metadata"]["reason"] in OVER
     )
-    return evolve(known, open_from_ms=None) if is_over else known
+    if not is_over:
+        return known
+    others = {n: at for n, at in known.open_from_ms.items() if n != data["utterance"]}
+    return evolve(known, open_from_ms=others)
 
 
 def jain(values: Sequence[float]) -> float | None:

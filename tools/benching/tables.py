@@ -90,9 +90,11 @@ def long_lines(part: Figures) -> Iterator[str]:
     for row in part["recordings"]:
         yield (
             f"  {row['id']} ({row['seconds']:.0f} s): WER {100 * row['wer']:.1f} %, offline "
-            f"{100 * row['offline_wer']:.1f} %  lag {row['first_lag_ms']:.0f} ms at first, "
-            f"{row['last_lag_ms']:.0f} at last"
+            f"{100 * row['offline_wer']:.1f} %  lag {row['first_lag_ms']} ms at first, "
+            f"{row['last_lag_ms']} at last"
         )
+        if row["failure"] is not None:
+            yield f"      ! {row['failure']}"
 
 
 def ingest_lines(part: list[Figures]) -> Iterator[str]:

@@ -171,7 +171,7 @@ async def _listen(
         make, wrap = ears.make_detector, wrap_detector
         ears = attrs.evolve(ears, make_detector=lambda *args: wrap(current, make(*args)))
     settings = how.settings()
-    scheduler = Scheduler(engine, batch_size=min(settings.batch_size, engine.batch_size))
+    scheduler = Scheduler(engine, batch_size=settings.batch_size)
     transport = MemoryTransport()
     connection = Connection(transport, settings=settings, scheduler=scheduler, ears=ears)
     logs = []

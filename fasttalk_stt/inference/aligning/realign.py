@@ -45,8 +45,6 @@ def realigned(
     `heard` is what it heard in the request. The request's prefix is aligned with the words: it is in
     the audio, and would be taken for them.
     """
-    if not hypothesis.words or hypothesis.language not in aligner.languages:
-        return hypothesis
     before = request.prefix_text.split()
     words = [*before, *(word.text for word in hypothesis.words)]
     spans = aligner.align(heard, words, request.duration_s)

@@ -23,6 +23,11 @@ Foreign = Any
 
 SHORTEST_SAMPLES = 400
 """The model's first window."""
+LEAST_SCORE = -5.0
+"""A mean log probability of the letters below this says that something else was spoken. A guess, not
+measured: chance is at -3.5 for a model that is sure of nothing."""
+LONGEST_NUMBER = 9
+"""Longer figures are read one by one."""
 _BLANKS = ("[pad]", "<pad>")
 _WORD_BOUNDARY = "|"
 _FIGURES = re.compile(r"\d+")
@@ -39,6 +44,7 @@ class Wav2Vec2Aligner:
         self._model: Foreign = None
         self._is_bundle = False
         self._symbols: dict[str, int] = {}
+        self._letters: dict[str, int] = {}
         self._blank = 0
 
     def load(self) -> None:
@@ -62,6 +68,11 @@ class Wav2Vec2Aligner:
         self._is_bundle = metadata["type"] == "torchaudio"
         self._symbols = dict(metadata["dictionary"])
         self._blank = next((self._symbols[name] for name in _BLANKS if name in self._symbols), 0)
+        self._letters = {
+            symbol: index
+            for symbol, index in self._symbols.items()
+            if len(symbol) == 1 and symbol != _WORD_BOUNDARY and index != self._blank
+        }
         self.listen(np.zeros(SHORTEST_SAMPLES, dtype=np.float32))
 
     def align(
@@ -77,7 +88,7 @@ class Wav2Vec2Aligner:
         if not tokens:
             return None
         spans = force_align(heard, tokens, self._blank)
-        if spans is None:
+        if spans is None or np.mean([span.score for span in spans]) < LEAST_SCORE:
             return None
         frame_s = duration_s / len(heard)
         of_words: list[list[Span]] = [[] for _ in words]
@@ -96,7 +107,7 @@ class Wav2Vec2Aligner:
         owners: list[int | None] = []
         for number, written in enumerate(words):
             for spoken in self._spoken(written):
-                known = [self._symbols[letter] for letter in spoken if letter in self._symbols]
+                known = [self._letters[letter] for letter in spoken if letter in self._letters]
                 if not known:
                     continue
                 if tokens and boundary is not None:
@@ -110,16 +121,20 @@ class Wav2Vec2Aligner:
         """A word as it is spoken, in small letters: figures in words, where the language is known."""
         if self._language == "en":
             return spoken_words(written)
+        return _FIGURES.sub(self._in_words, written).lower().split()
+
+    def _in_words(self, figures: re.Match[str]) -> str:
+        number = figures.group()
+        parts = [number] if len(number) <= LONGEST_NUMBER else list(number)
         try:
-            in_words = _FIGURES.sub(
-                lambda figures: num2words(int(figures.group()), lang=self._language), written
-            )
+            return " ".join(num2words(int(part), lang=self._language) for part in parts)
         except NotImplementedError:
-            in_words = written
-        return in_words.lower().split()
+            return number
 
     def listen(self, samples: npt.NDArray[np.float32]) -> LogProbs:
         """What it hears in float32[n_samples] at 16 kHz. Raises EngineError."""
+        if self._model is None:
+            raise EngineError("the aligner is not loaded: call load() first")
         import torch  # noqa: PLC0415
 
         padded = np.pad(samples, (0, max(SHORTEST_SAMPLES - len(samples), 0)))
