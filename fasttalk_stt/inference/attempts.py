@@ -120,9 +120,10 @@ class Ladder:
 
         A loop climbs to the end. Everything else gets one more attempt, and what time stamps did not
         settle a third, unless it is only unlikely: whoever speaks indistinctly is not understood better
-        then. An answer that stops short behind a prefix gets the full context at once, since base stops
-        at the same place with 15 s ("Complexity" for "Complexity of complete marketing planning"). An
-        echo is asked without its prefix, which makes it another request.
+        then. With 15 s of context that third leaves as few words wrong as with all 30 s, of 1,244 s of
+        continuous speech, in a quarter of the time. An answer that stops short behind a prefix gets the full
+        context at once, since base stops at the same place with 15 s ("Complexity" for "Complexity of
+        complete marketing planning"). An echo is asked without its prefix, which makes it another request.
         """
         is_last = doubt is Doubt.UNLIKELY if attempt is self.stamped else is_spent
         if attempt is self.sampled or (is_last and doubt is not Doubt.LOOP):
@@ -132,6 +133,8 @@ class Ladder:
         if attempt is self.close and not request.prefix_text:
             return self.stamped
         if attempt is self.close and doubt is not Doubt.STOPS_SHORT:
+            return self.near
+        if attempt is self.stamped and doubt is not Doubt.LOOP:
             return self.near
         return self.full
 

@@ -25,6 +25,7 @@ from fasttalk_stt.inference.packaged_model import (
     PackagedModel,
     prepare,
 )
+from fasttalk_stt.inference.processor import prefer_wide_instructions
 
 _logger = structlog.stdlib.get_logger(__name__)
 
@@ -88,6 +89,7 @@ def find_installed_package(name: str) -> Path | None:
 
 def has_cuda() -> bool:
     """Whether CTranslate2 sees a GPU."""
+    prefer_wide_instructions()
     import ctranslate2  # noqa: PLC0415  (0.3 s, and only where the device is not given)
 
     return bool(ctranslate2.get_cuda_device_count() > 0)
@@ -109,6 +111,8 @@ def list_models(*, device: str = "auto", cache_directory: Path | None = None) ->
 
 
 def _catalogue(cache_directory: Path | None) -> ModelCatalogue:
+    # Whoever looks for a model is the first to import the library.
+    prefer_wide_instructions()
     directory = cache_directory or default_cache_directory(os.environ)
     # Where nobody chose a place, the library's own cache is shared with other programs.
     somebody_chose = cache_directory is not None or "MODEL_CACHE" in os.environ

@@ -15,6 +15,8 @@ from types import ModuleType
 import structlog
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from fasttalk_stt.inference.processor import prefer_wide_instructions
+
 _log = structlog.get_logger(__name__)
 
 _HARMLESS_WARNINGS = (
@@ -38,6 +40,7 @@ def import_whisperx() -> ModuleType:
         warnings.filterwarnings("ignore", message=message)
     for name in _CHATTY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+    prefer_wide_instructions()
     module = importlib.import_module("whisperx.asr")
     # Of numpy's library and of scipy's, which has come with the import.
     threadpool_limits(limits=1, user_api="blas")

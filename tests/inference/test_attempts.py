@@ -70,8 +70,8 @@ def test_a_loop_climbs_to_the_end() -> None:
 
 
 @pytest.mark.parametrize("doubt", [Doubt.TWICE, Doubt.STOPS_SHORT])
-def test_time_stamps_and_then_the_full_context_shall_settle_a_doubt(doubt: Doubt) -> None:
-    assert climb(LADDER.close, doubt) == [LADDER.close, LADDER.stamped, LADDER.full]
+def test_time_stamps_and_then_more_context_shall_settle_a_doubt(doubt: Doubt) -> None:
+    assert climb(LADDER.close, doubt) == [LADDER.close, LADDER.stamped, LADDER.near]
 
 
 def test_what_is_spoken_indistinctly_is_asked_once_more() -> None:
