@@ -14,10 +14,10 @@ from attrs import frozen
 from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.conversation.segments import HeardWord
 
-CONTEXT_SAMPLES = pipeline_samples(2.0)
+CONTEXT_SAMPLES = pipeline_samples(4.0)
 """How far back the context reaches. Its words are forced on the decoder one by one, and its audio costs the
-encoder its time: with 6 s a draft takes 0.26 s of a core, with 2 s 0.16 s, and no more words are right
-(1,244 s of continuous speech)."""
+encoder its time: with 6 s a draft takes 0.15 s of a core, with 4 s 0.12 s, with 2 s 0.11 s; of 137 recordings
+10.5, 10.2 and 10.9 % of words are wrong (tiny.en, commits at 1 s)."""
 
 
 @frozen
