@@ -16,10 +16,10 @@ from fasttalk_stt.conversation.segments import Heard, HeardWord
 
 COMMIT_MARGIN_SAMPLES = pipeline_samples(1.0)
 """A word that ends this long before the edge is committed. Waiting instead until two drafts agree on it
-(LocalAgreement-2, Macháček et al. 2023, arXiv:2307.14743; a margin of 0.7 s, 6 s of context) takes twice the work
-and audio waits longer: 3.6 against 3.35 s (95th percentile) in 1,244 s of continuous speech, of which 11.6 and
-11.1 % of words are wrong. Of recordings of 6 s on average it leaves fewer wrong, 9.7 against 10.3 %, since
-it commits less often there (tiny.en; whole recordings offline: 10.5 %)."""
+(LocalAgreement-2, Macháček et al. 2023, arXiv:2307.14743; a margin of 0.7 s, 6 s of context) takes twice the
+work and audio waits longer: 3.6 against 3.35 s (95th percentile) in 1,244 s of continuous speech, of which
+11.6 and 11.1 % of words are wrong. Of recordings of 6 s on average it leaves fewer wrong, 9.7 against 10.3 %,
+since it commits less often there (tiny.en; whole recordings offline: 10.5 %)."""
 COMMIT_EXTRA_SAMPLES = pipeline_samples(0.5)
 """How much more than `buffer_duration` waits before anything is committed. A word or two committed at
 every look leave the decoder little to go by."""
