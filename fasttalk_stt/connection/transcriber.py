@@ -26,7 +26,6 @@ from fasttalk_stt.conversation.segments import (
 from fasttalk_stt.conversation.spoken import spoken_words
 from fasttalk_stt.inference.engine import SAMPLE_RATE_HZ, DecodeRequest, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, GpuError, GpuMemoryExhaustedError
-from fasttalk_stt.inference.load import Pressure
 from fasttalk_stt.inference.policy import Priority, Urgency
 from fasttalk_stt.inference.quality import speech_words
 from fasttalk_stt.inference.scheduler import Scheduler
@@ -218,10 +217,7 @@ class Transcriber:
         def request() -> DecodeRequest:
             nonlocal asked
             asked = speech()
-            provisional = urgency.priority >= Priority.COMMIT
-            # There are more important things to do than a second look at what is looked at again anyway.
-            hasty = provisional and self._scheduler.load().pressure is not Pressure.CALM
-            return _decode_request(asked, provisional=provisional, hasty=hasty)
+            return _decode_request(asked, provisional=urgency.priority >= Priority.COMMIT)
 
         hypothesis = await self._scheduler.decode(request, urgency=urgency)
         if asked is None:
@@ -239,7 +235,7 @@ def _priority(request: Draft | Speculation) -> Priority:
     return Priority.COMMIT if request.may_commit else Priority.PARTIAL
 
 
-def _decode_request(speech: Speech, *, provisional: bool, hasty: bool) -> DecodeRequest:
+def _decode_request(speech: Speech, *, provisional: bool) -> DecodeRequest:
     return DecodeRequest(
         samples=speech.samples,
         language=speech.language,
@@ -247,7 +243,6 @@ def _decode_request(speech: Speech, *, provisional: bool, hasty: bool) -> Decode
         prefix_text=speech.context_text,
         prefix_s=speech.context_samples / SAMPLE_RATE_HZ,
         provisional=provisional,
-        hasty=hasty,
     )
 
 

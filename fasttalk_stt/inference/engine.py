@@ -34,8 +34,8 @@ class DecodeRequest:
     beginning of these samples, `prefix_s` how many seconds of them it covers: the decoder goes on
     after it and never returns it again. `vocabulary` holds names and terms to favour. A request that
     is `provisional` looks at speech that goes on: it will be asked again about what it did not hear at
-    the end, and an engine may save the work for exact times, and with `hasty` that for a doubtful end. When
-    `interest` is lost it may stop.
+    the end, and an engine may save the work for that and for exact times. When `interest` is lost it may
+    stop.
     """
 
     samples: npt.NDArray[np.float32] = field(eq=False, repr=False)
@@ -44,7 +44,6 @@ class DecodeRequest:
     prefix_text: str = ""
     prefix_s: float = 0.0
     provisional: bool = False
-    hasty: bool = False
     interest: Interest = field(factory=Interest, eq=False, repr=False)
 
     @property

@@ -86,11 +86,11 @@ def test_the_gravest_doubt_is_found(
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(5.0, None), (7.0, Doubt.STOPS_SHORT)])
-def test_a_hasty_look_may_leave_its_end_out_unless_much_is_open(
+def test_a_look_may_leave_its_end_out_unless_much_is_open(
     seconds: float, expected: Doubt | None
 ) -> None:
     samples = np.zeros(int(seconds * 16_000), dtype=np.float32)
     found = words("Complexity", end_s=1.0)
-    for hasty, doubt in ((True, expected), (False, Doubt.STOPS_SHORT)):
-        request = DecodeRequest(samples=samples, provisional=True, hasty=hasty)
+    for provisional, doubt in ((True, expected), (False, Doubt.STOPS_SHORT)):
+        request = DecodeRequest(samples=samples, provisional=provisional)
         assert find_doubt(draft("Complexity"), found, request, is_close=True) is doubt
