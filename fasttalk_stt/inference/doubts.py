@@ -22,10 +22,10 @@ UNEXPLAINED_TAIL_S = 1.0
 requests of a session end at most 0.3 s behind the last voiced frame."""
 
 LONGEST_LOOK_S = 6.0
-"""A look at speech that goes on may leave its end out, and be unsure of it, unless so much is open by now that
-the looks before did so too. One look in seven does; asking it again with the full context takes a third of
-all of an engine's time, and every final behind it waits (8 streams, 95th percentile: 0.61 instead of 0.16 s).
-Of 1,244 s of continuous speech 11.6 % of words are wrong so and 11.1 % with the second look, of 273
+"""A look at speech that goes on may leave its end out, and be unsure of it, unless so much is open by now
+that the looks before did so too. One look in seven does; asking it again with the full context takes a third
+of all of an engine's time, and every final behind it waits (8 streams, 95th percentile: 0.61 instead of
+0.16 s). Of 1,244 s of continuous speech 11.6 % of words are wrong so and 11.1 % with the second look, of 273
 recordings one by one 10.4 and 10.3 % (tiny.en)."""
 
 
