@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.conversation.context import Context
+from fasttalk_stt.conversation.recent import CONTEXT_SAMPLES
 from fasttalk_stt.conversation.requests import RequestMaker
 from fasttalk_stt.conversation.segmenter_events import Silence
 from fasttalk_stt.conversation.segments import HeardWord, Segment, Speculation, Speech
@@ -25,6 +26,7 @@ silence it is not: it would double the time to the text of an utterance, and hel
 
 class OpenAudio:
     """`utterance` is the open one, `utterances` how many there were; all positions are pipeline samples.
+    Requests carry up to `context_samples` of what was said before.
 
     `generation` grows whenever something was handed out or a pause began or ended: what was asked of the
     engine before then is stale.
@@ -38,6 +40,7 @@ class OpenAudio:
         self.utterances = 0
         self.cursor = 0
         self.generation = 0
+        self.context_samples: int = CONTEXT_SAMPLES
         self._context_from = 0
         self._speech_end = 0
 
@@ -166,7 +169,12 @@ class OpenAudio:
         """A request for the open audio up to `end`; `tail` follows what was heard."""
         voiced = self._utterance.maybe_voiced if self._config.enable_vad else None
         return self._requests.speech(
-            self.cursor, end, context_from=self._context_from, voiced=voiced, tail=tail
+            self.cursor,
+            end,
+            context_from=self._context_from,
+            voiced=voiced,
+            context_samples=self.context_samples,
+            tail=tail,
         )
 
     def segment(

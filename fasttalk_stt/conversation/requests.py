@@ -72,15 +72,16 @@ class RequestMaker:
         *,
         context_from: int,
         voiced: tuple[tuple[int, int], ...] | None,
+        context_samples: int = CONTEXT_SAMPLES,
         tail: npt.NDArray[np.float32] | None = None,
     ) -> Speech:
-        """The audio of a request for [start, end): as much context as fits from `context_from` on, then
-        that audio.
+        """The audio of a request for [start, end): as much context as fits from `context_from` on, up to
+        `context_samples`, then that audio.
 
         `tail` follows the buffer's end, where `end` lies beyond it.
         """
         earliest = max(
-            end - WINDOW_SAMPLES, start - CONTEXT_SAMPLES, self._buffer.start, context_from
+            end - WINDOW_SAMPLES, start - context_samples, self._buffer.start, context_from
         )
         context = self._recent.before(start, earliest=earliest)
         first = min(context[0].start, start) if context else start

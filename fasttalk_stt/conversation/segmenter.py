@@ -135,6 +135,7 @@ class Segmenter:
     def hear(self, samples: npt.NDArray[np.float32]) -> list[SegmenterEvent]:
         """Take the next float32[n_samples] of the stream."""
         audio, hearing = self._audio, self._hearing
+        audio.context_samples = self.effort.context_samples
         audio.append(samples)
         events: list[SegmenterEvent] = []
         if self._config.enable_vad:

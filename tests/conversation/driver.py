@@ -19,6 +19,7 @@ from fasttalk_stt.conversation.segments import (
     Heard,
     HeardWord,
     Speculation,
+    Speech,
 )
 from fasttalk_stt.conversation.session import Session
 from fasttalk_stt.conversation.turn_taking import EndpointerMode
@@ -75,6 +76,7 @@ class Driver:
         self.now_s = 100.0
         self.wanted: list[Entry] = []
         self.drafts: list[Draft] = []
+        self.answered: list[Speech] = []
         self.speculations: list[Speculation] = []
         self.cancelled: list[Entry] = []
         self._decoded_alone: set[Entry] = set()
@@ -148,6 +150,7 @@ class Driver:
     def look(self, heard: Heard | None = None, *, failed: bool = False) -> None:
         """Answer the oldest draft, by default with words all along it."""
         draft = self.drafts.pop(0)
+        self.answered.append(draft.speech)
         if heard is None and not failed:
             heard = words_in(draft.start, draft.edge)
         self.do(self.session.resolve_draft(draft, heard, self.now_s))

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fasttalk_stt.conversation.effort import LEAST_EFFORT, USUAL_EFFORT, Effort
+from fasttalk_stt.conversation.effort import (
+    LEAST_EFFORT,
+    LESS_CONTEXT_SAMPLES,
+    USUAL_EFFORT,
+    Effort,
+)
 from fasttalk_stt.conversation.segments import NOTHING_HEARD, Draft
 from tests.conversation.driver import FAILURE, Driver, words_in
 from tests.support import silence, sound
@@ -277,3 +282,18 @@ def test_under_the_greatest_load_nothing_is_asked_for_in_a_pause() -> None:
     driver.session.spend(LEAST_EFFORT)
     driver.hear(np.concatenate((sound(1.0), silence(0.4))))
     assert driver.speculations == []
+
+
+def test_less_effort_carries_less_context() -> None:
+    carried = []
+    for effort in (USUAL_EFFORT, LEAST_EFFORT):
+        driver = Driver()
+        driver.session.spend(effort)
+        for _ in range(80):
+            driver.hear(sound(0.1))
+            while driver.drafts:
+                driver.look()
+        driver.end()
+        carried.append(driver.answered[-1].context_samples)
+    usual, least = carried
+    assert least <= LESS_CONTEXT_SAMPLES < usual
