@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fasttalk_stt.inference.aligning.english import Pronunciations, spoken_words
-from fasttalk_stt.inference.aligning.forced import Span, force_align
+from fasttalk_stt.inference.aligning.forced import Span
 from fasttalk_stt.inference.aligning.spans import LogProbs, WordSpan
+from fasttalk_stt.inference.aligning.words import Spelling, find_words
 from fasttalk_stt.inference.errors import EngineError, ModelNotFoundError
 from fasttalk_stt.inference.models import find_installed_package
 
@@ -37,9 +38,6 @@ medians over 695 hand-labelled words of TIMIT, which leave 23 ms of error in the
 100 starts."""
 LONGEST_LAST_PHONEME_S = 0.08
 """The last phoneme of a word would take the pause behind it."""
-LEAST_SCORE = -5.0
-"""A mean log probability of the phonemes below this says that something else was spoken. A guess: the words
-of TIMIT lie above -2, random ones below -7."""
 _WORD_BOUNDARY, _BLANK = "<wb>", "<blank>"
 _GUESSED_WORDS = 4_096
 
@@ -96,40 +94,26 @@ class CtcAligner:
         """
         if self._pronunciations is None:
             raise EngineError("the aligner is not loaded: call load() first")
-        tokens, owners = self._tokens(words, self._pronunciations)
-        if not tokens:
-            return None
-        spans = force_align(heard, tokens, self._symbols[_BLANK])
-        if spans is None or np.mean([span.score for span in spans]) < LEAST_SCORE:
+        of_words = find_words(
+            heard,
+            [self._spelling(word, self._pronunciations) for word in words],
+            blank=self._symbols[_BLANK],
+            boundary=self._symbols[_WORD_BOUNDARY],
+        )
+        if of_words is None:
             return None
         frame_s = duration_s / len(heard)
-        of_words: list[list[Span]] = [[] for _ in words]
-        for span, owner in zip(spans, owners, strict=True):
-            if owner is not None:
-                of_words[owner].append(span)
         return [_word_span(spans, frame_s) if spans else None for spans in of_words]
 
-    def _tokens(
-        self, words: Sequence[str], pronunciations: Pronunciations
-    ) -> tuple[list[int], list[int | None]]:
-        """The symbols of all words, with boundaries between, and whose each is."""
-        tokens: list[int] = []
-        owners: list[int | None] = []
-        for number, written in enumerate(words):
-            for spoken in spoken_words(written):
-                known = [
-                    self._symbols[phoneme]
-                    for phoneme in pronunciations.phonemes(spoken)
-                    if phoneme in self._symbols
-                ]
-                if not known:
-                    continue
-                if tokens:
-                    tokens.append(self._symbols[_WORD_BOUNDARY])
-                    owners.append(None)
-                tokens += known
-                owners += [number] * len(known)
-        return tokens, owners
+    def _spelling(self, written: str, pronunciations: Pronunciations) -> Spelling:
+        return [
+            [
+                self._symbols[phoneme]
+                for phoneme in pronunciations.phonemes(spoken)
+                if phoneme in self._symbols
+            ]
+            for spoken in spoken_words(written)
+        ]
 
     def listen(self, samples: npt.NDArray[np.float32]) -> LogProbs:
         """What it hears in float32[n_samples] at 16 kHz. Raises EngineError."""

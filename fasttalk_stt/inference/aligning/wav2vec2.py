@@ -15,17 +15,14 @@ import numpy.typing as npt
 from num2words import num2words
 
 from fasttalk_stt.inference.aligning.english import spoken_words
-from fasttalk_stt.inference.aligning.forced import Span, force_align
 from fasttalk_stt.inference.aligning.spans import LogProbs, WordSpan
+from fasttalk_stt.inference.aligning.words import Spelling, find_words
 from fasttalk_stt.inference.errors import EngineError, ModelNotFoundError
 
 Foreign = Any
 
 SHORTEST_SAMPLES = 400
 """The model's first window."""
-LEAST_SCORE = -5.0
-"""A mean log probability of the letters below this says that something else was spoken. A guess, not
-measured: chance is at -3.5 for a model that is sure of nothing."""
 LONGEST_NUMBER = 9
 """Longer figures are read one by one."""
 _BLANKS = ("[pad]", "<pad>")
@@ -84,38 +81,25 @@ class Wav2Vec2Aligner:
         """
         if self._model is None:
             raise EngineError("the aligner is not loaded: call load() first")
-        tokens, owners = self._tokens(words)
-        if not tokens:
-            return None
-        spans = force_align(heard, tokens, self._blank)
-        if spans is None or np.mean([span.score for span in spans]) < LEAST_SCORE:
+        of_words = find_words(
+            heard,
+            [self._spelling(word) for word in words],
+            blank=self._blank,
+            boundary=self._symbols.get(_WORD_BOUNDARY),
+        )
+        if of_words is None:
             return None
         frame_s = duration_s / len(heard)
-        of_words: list[list[Span]] = [[] for _ in words]
-        for span, owner in zip(spans, owners, strict=True):
-            if owner is not None:
-                of_words[owner].append(span)
         return [
             WordSpan(spans[0].start * frame_s, spans[-1].end * frame_s) if spans else None
             for spans in of_words
         ]
 
-    def _tokens(self, words: Sequence[str]) -> tuple[list[int], list[int | None]]:
-        """The letters of all words, with boundaries between, and whose each is."""
-        boundary = self._symbols.get(_WORD_BOUNDARY)
-        tokens: list[int] = []
-        owners: list[int | None] = []
-        for number, written in enumerate(words):
-            for spoken in self._spoken(written):
-                known = [self._letters[letter] for letter in spoken if letter in self._letters]
-                if not known:
-                    continue
-                if tokens and boundary is not None:
-                    tokens.append(boundary)
-                    owners.append(None)
-                tokens += known
-                owners += [number] * len(known)
-        return tokens, owners
+    def _spelling(self, written: str) -> Spelling:
+        return [
+            [self._letters[letter] for letter in spoken if letter in self._letters]
+            for spoken in self._spoken(written)
+        ]
 
     def _spoken(self, written: str) -> Sequence[str]:
         """A word as it is spoken, in small letters: figures in words, where the language is known."""
