@@ -11,7 +11,9 @@ Parts, for `--only`:
     streams  more and more clients in real time, until the 95th percentile of that breaks the promise
     partials how soon and how often 8 clients see words of what they are saying
     long     recordings of over 5 minutes: words, lag and memory from the first minute to the last
+    overload more clients than can be served, one by one, at a server that promises a latency
     ingest   frames to onsets without a model, the server on one core, the clients on the others
+    idle     what connections take that only stay
 
 Everything is measured by the wall clock, so leave the machine alone meanwhile.
 """
@@ -61,6 +63,8 @@ def _options(args: argparse.Namespace) -> Options:
         clips=args.clips,
         streams=tuple(args.streams),
         ingest_streams=tuple(args.ingest_streams),
+        overload_streams=args.overload_streams,
+        idle_connections=args.idle_connections,
         duties=tuple(args.duty),
         seconds=args.seconds,
         promise_ms=args.promise_ms,
@@ -84,6 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--clips", type=int, default=40, help="of about 2 s (default 40)")
     add("--streams", type=_wholes, default=[1, 4, 8, 12, 16, 24, 32], metavar="N,...")
     add("--ingest-streams", type=_wholes, default=[50, 100], metavar="N,...")
+    add("--overload-streams", type=_whole, default=30, metavar="N")
+    add("--idle-connections", type=_whole, default=1000, metavar="N")
     add("--duty", type=_shares, default=[1.0, 0.4], metavar="SHARE,...", help="of speech, 0-1")
     add("--seconds", type=float, default=60.0, help="of each run (default 60)")
     add("--promise-ms", type=float, default=500.0, help="p95 of closed to text (default 500)")
@@ -102,11 +108,15 @@ def _parts(text: str) -> list[str]:
     return names
 
 
+def _whole(text: str) -> int:
+    number = int(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number above 0")
+    return number
+
+
 def _wholes(text: str) -> list[int]:
-    numbers = [int(part) for part in text.split(",")]
-    if not all(number > 0 for number in numbers):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected whole numbers above 0, with commas")
-    return numbers
+    return [_whole(part) for part in text.split(",")]
 
 
 def _shares(text: str) -> list[float]:

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, serve_websocket
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, CloseConnection, Request
 
 from fasttalk_stt.cli.audio_file import Clip
 from tools.session_checks import accounting_faults, order_faults, word_faults
@@ -262,4 +264,24 @@ async def test_a_server_that_hangs_up_instead_of_answering_is_one_line(autojump_
         with pytest.raises(ConnectFailedError, match="no answer to the connection within 10 s"):
             async with open_client(f"ws://127.0.0.1:{port}/"):
                 pytest.fail("connected to nobody")
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_ping_that_meets_our_close_is_no_error():
+    async def ping_at_the_close(stream):
+        wire = WSConnection(ConnectionType.SERVER)
+        while data := await stream.receive_some():
+            wire.receive_data(data)
+            for event in wire.events():
+                if isinstance(event, Request):
+                    await stream.send_all(wire.send(AcceptConnection()))
+                elif isinstance(event, CloseConnection):
+                    await stream.send_all(b"\x89\x00")  # a ping that was on its way already
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(
+            partial(trio.serve_tcp, ping_at_the_close, 0, host="127.0.0.1")
+        )
+        async with open_client(f"ws://127.0.0.1:{listener.socket.getsockname()[1]}/"):
+            pass
         nursery.cancel_scope.cancel()

@@ -14,7 +14,7 @@ import psutil
 import trio
 from attrs import frozen
 
-from tools.benching import engines, long_form, streams
+from tools.benching import crowds, engines, long_form, streams
 from tools.benching.machine import Usage, measured
 from tools.hearing.mixtures import Source, read_sources
 from tools.hearing.servers import RunningServer, fake_server, real_server, temporary_log
@@ -42,6 +42,8 @@ CONFIG: Mapping[str, Any] = {
 SHORT_S = (1.5, 2.5)
 """Clips of about 2 s, what one turn of a conversation often is."""
 PARTIAL_STREAMS = 8
+OVERLOAD_SPREAD = 0.5
+"""The share of a run in which the clients of `overload` come one by one."""
 SKIP_S = 10.0
 """What the first seconds of a run say of a server that warms up is left out."""
 
@@ -57,6 +59,8 @@ class Options:
     clips: int
     streams: tuple[int, ...]
     ingest_streams: tuple[int, ...]
+    overload_streams: int
+    idle_connections: int
     duties: tuple[float, ...]
     seconds: float
     promise_ms: float
@@ -164,6 +168,29 @@ def run_ingest(options: Options, note: Note) -> list[dict[str, Any]]:
     return points
 
 
+def run_overload(options: Options, note: Note) -> dict[str, Any]:
+    """More clients than can be served, who come one by one, at a server that keeps a promise."""
+    said = streams.talk(_speech(options), duty=1.0, seconds=options.seconds)
+    note(f"{options.overload_streams} clients, promised {options.promise_ms:g} ms")
+    settings = {**USUAL, "PROMISED_LATENCY_MS": f"{options.promise_ms:.0f}"}
+    spread_s = options.seconds * OVERLOAD_SPREAD
+    with _server(options, settings) as server:
+        spoken, usage = _speak(
+            [server], said, options.overload_streams, options.seconds, CONFIG, spread_s=spread_s
+        )
+    figures = crowds.overload_figures(
+        spoken, endpoint_silence_ms=ENDPOINT_SILENCE_MS, skip_s=SKIP_S
+    )
+    return {"promise_ms": options.promise_ms, **figures, "server_cores": usage.server_cores}
+
+
+def run_idle(options: Options, note: Note) -> dict[str, Any]:
+    """Connections that only stay."""
+    note(f"{options.idle_connections} connections")
+    with temporary_log() as log, fake_server(MANY, log) as server:
+        return crowds.idle_figures(server, options.idle_connections)
+
+
 def _ingest_point(
     server: RunningServer, said: streams.Talk, n_streams: int, seconds: float
 ) -> dict[str, Any]:
@@ -190,6 +217,8 @@ def _speak(
     n_streams: int,
     seconds: float,
     config: Mapping[str, Any],
+    *,
+    spread_s: float = streams.SPREAD_S,
 ) -> tuple[list[streams.Spoken], Usage]:
     speak = partial(
         streams.speak_together,
@@ -198,6 +227,7 @@ def _speak(
         streams=n_streams,
         seconds=seconds,
         config=config,
+        spread_s=spread_s,
     )
     with measured([server.pid for server in servers]) as usage:
         spoken = trio.run(speak)
@@ -268,5 +298,7 @@ PARTS: Mapping[str, Callable[[Options, Note], Any]] = {
     "streams": run_streams,
     "partials": run_partials,
     "long": run_long,
+    "overload": run_overload,
     "ingest": run_ingest,
+    "idle": run_idle,
 }

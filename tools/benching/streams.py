@@ -73,13 +73,22 @@ class Spoken:
 
 
 async def speak_together(
-    urls: Sequence[str], said: Talk, *, streams: int, seconds: float, config: Mapping[str, Any]
+    urls: Sequence[str],
+    said: Talk,
+    *,
+    streams: int,
+    seconds: float,
+    config: Mapping[str, Any],
+    spread_s: float = SPREAD_S,
 ) -> list[Spoken]:
-    """Speak for so long on so many connections at once, shared out over the servers."""
+    """Speak for so long on so many connections at once, shared out over the servers.
+
+    They begin one after another, within `spread_s`.
+    """
     spoken: list[Spoken | None] = [None] * streams
 
     async def speak(number: int) -> None:
-        await trio.sleep(SPREAD_S * number / streams)
+        await trio.sleep(spread_s * number / streams)
         clip = said.part(number, streams, seconds)
         try:
             async with open_client(urls[number % len(urls)]) as client:

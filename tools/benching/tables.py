@@ -17,7 +17,9 @@ def text_report(report: Figures) -> str:
         ("streams", stream_lines),
         ("partials", partial_lines),
         ("long", long_lines),
+        ("overload", overload_lines),
         ("ingest", ingest_lines),
+        ("idle", idle_lines),
     ):
         if name in report:
             lines += ["", *part_lines(report[name])]
@@ -97,6 +99,24 @@ def long_lines(part: Figures) -> Iterator[str]:
             yield f"      ! {row['failure']}"
 
 
+def overload_lines(part: Figures) -> Iterator[str]:
+    yield (
+        f"OVERLOAD  {part['asked']} asked, {part['let_in']} let in, promised "
+        f"{part['promise_ms']:g} ms; cores {part['server_cores']}"
+    )
+    yield f"  closed to text  {_percentiles(part['closed_to_text_ms'])}"
+    yield f"  lag p95 {part['lag_ms']['p95']}  fairness {part['fairness']}"
+    yield from _troubles(part)
+
+
+def idle_lines(part: Figures) -> Iterator[str]:
+    yield (
+        f"IDLE  {part['connections']} connections, {part['kib_per_connection']} KiB each, cores "
+        f"{part['server_cores']}"
+    )
+    yield from _refusals(part)
+
+
 def ingest_lines(part: list[Figures]) -> Iterator[str]:
     yield "INGEST  no model, the server on one core"
     for point in part:
@@ -108,9 +128,13 @@ def ingest_lines(part: list[Figures]) -> Iterator[str]:
         yield from _troubles(point)
 
 
-def _troubles(point: Figures) -> Iterator[str]:
+def _refusals(point: Figures) -> Iterator[str]:
     for refusal in sorted(set(point["refused"])):
         yield f"      ! {point['refused'].count(refusal)} x {refusal}"
+
+
+def _troubles(point: Figures) -> Iterator[str]:
+    yield from _refusals(point)
     if point["sender_lag_ms"] >= 100:
         yield f"      ! sending fell behind by up to {point['sender_lag_ms']:.0f} ms"
 
