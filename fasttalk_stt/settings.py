@@ -216,7 +216,7 @@ class Settings:
     """None: WhisperX's choice for the language."""
     batch_size: int = _whole("BATCH_SIZE", 16, 1, 256)
     """The most; never more than are worth it on the device, see `inference.seats`."""
-    promised_latency_ms: int = _whole("PROMISED_LATENCY_MS", 0, 0, 60_000, "ms")
+    promised_latency_ms: int = _whole("PROMISED_LATENCY_MS", 500, 0, 60_000, "ms")
     transcription_timeout_s: float = _seconds("TRANSCRIPTION_TIMEOUT", 10.0, 0.5, 300.0)
     transcription_failure_threshold: int = _whole("TRANSCRIPTION_FAILURE_THRESHOLD", 5, 1, 1_000)
     gpu_failure_threshold: int = _whole("GPU_FAILURE_THRESHOLD", 3, 1, 1_000)

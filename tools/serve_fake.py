@@ -1,9 +1,10 @@
 """The whole server with a scripted engine, for tests of everything but recognition.
 
-    python -m tools.serve_fake [--port 8000] [--monitoring-port 9091] [--blocking-s 5]
+    python -m tools.serve_fake [--port 8000] [--monitoring-port 9091] [--blocking-s 5 | --tones]
 
 Loud stretches become words, at no cost, or after a call that blocks the engine's worker thread for so
-many seconds. Everything else is what `fasttalk-stt serve` runs, but for the voice detector where VAD
+many seconds; or tones become words (`fasttalk_stt.inference.tones`), a call taking as long as one of
+tiny.en. Everything else is what `fasttalk-stt serve` runs, but for the voice detector where VAD
 is not set: the WebRTC one takes tones for voice, as tests need.
 """
 
@@ -21,9 +22,12 @@ import trio
 
 from fasttalk_stt.inference.engine import DecodeRequest, Engine, Hypothesis
 from fasttalk_stt.inference.fake import FakeEngine
+from fasttalk_stt.inference.tones import hear_tones
 from fasttalk_stt.server import serve
 from fasttalk_stt.service.logging import configure_logging
 from fasttalk_stt.settings import Settings
+
+TONES_DECODE_S = 0.12
 
 
 class BlockingEngine(FakeEngine):
@@ -55,6 +59,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--monitoring-port", type=int, default=9091)
     parser.add_argument("--blocking-s", type=float, default=0.0)
+    parser.add_argument("--tones", action="store_true")
     args = parser.parse_args()
     settings = attrs.evolve(
         Settings.from_environment({"VAD": "webrtc", **os.environ}),
@@ -63,8 +68,13 @@ def main() -> None:
         monitoring_port=args.monitoring_port,
     )
     configure_logging(settings.log_format)
-    engine = BlockingEngine(args.blocking_s) if args.blocking_s else FakeEngine()
-    trio.run(run, settings, engine)
+    trio.run(run, settings, _engine(args))
+
+
+def _engine(args: argparse.Namespace) -> Engine:
+    if args.tones:
+        return FakeEngine(hear_tones, cost_s=lambda requests: TONES_DECODE_S)
+    return BlockingEngine(args.blocking_s) if args.blocking_s else FakeEngine()
 
 
 if __name__ == "__main__":

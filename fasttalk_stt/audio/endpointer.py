@@ -143,6 +143,12 @@ class Endpointer:
         """
         return self._start(self._evidence.frames or self._faint.frames)
 
+    def go_on(self, position: int) -> None:
+        """An utterance is open, and was voiced up to `position`."""
+        self.reset()
+        self._speaking = True
+        self._speech_end = self._heard_to = position
+
     def reset(self) -> None:
         """Forget the open utterance or candidate; the next frame starts from silence."""
         self._speaking = self._paused = False

@@ -1,8 +1,9 @@
 """Sample positions and their conversions: the only place where rates and milliseconds meet.
 
-Two clocks count samples from the session's start. The session clock counts what the client sent, at
-the client's rate: accounting and every millisecond on the wire derive from it. The pipeline clock
-counts 16 kHz samples: buffering, voice activity and segments use it.
+The session clock counts what the client sent since the session's start, at the client's rate:
+accounting and every millisecond on the wire derive from it. The pipeline clock counts 16 kHz samples
+from the first one that this server was sent: buffering, voice activity and segments use it. The two
+begin together, but in a session that goes on from a lost connection.
 """
 
 from __future__ import annotations
@@ -24,26 +25,27 @@ def pipeline_samples(duration_s: float) -> PipelineSample:
     return PipelineSample(int(duration_s * PIPELINE_RATE_HZ))
 
 
-def pipeline_ms(samples: int) -> int:
-    """A number of pipeline samples in whole milliseconds, rounded down."""
-    return samples * 1000 // PIPELINE_RATE_HZ
-
-
 class Timeline:
     """Converts between the two clocks of a session whose client sends at `rate_hz`.
 
-    Both conversions round down and are monotone, so disjoint intervals stay disjoint.
+    `origin` is where the pipeline's first sample lies on the session clock. Both conversions round down
+    and are monotone, so disjoint intervals stay disjoint.
     """
 
-    def __init__(self, rate_hz: int) -> None:
+    def __init__(self, rate_hz: int, *, origin: int = 0) -> None:
         self.rate_hz = rate_hz
+        self.origin = origin
 
     def to_session(self, position: int) -> SessionSample:
-        return SessionSample(position * self.rate_hz // PIPELINE_RATE_HZ)
+        return SessionSample(self.origin + position * self.rate_hz // PIPELINE_RATE_HZ)
 
     def to_pipeline(self, position: int) -> PipelineSample:
-        return PipelineSample(position * PIPELINE_RATE_HZ // self.rate_hz)
+        return PipelineSample((position - self.origin) * PIPELINE_RATE_HZ // self.rate_hz)
 
     def to_ms(self, position: int) -> int:
         """A session position in whole milliseconds, rounded down."""
         return position * 1000 // self.rate_hz
+
+    def at_ms(self, position_ms: int) -> SessionSample:
+        """The session position of a millisecond, rounded down."""
+        return SessionSample(position_ms * self.rate_hz // 1000)

@@ -163,6 +163,7 @@ class Listener:
             if isinstance(effect, Say):
                 await self._outbox.send(Opening(live, effect.message))
         live.begun.set()
+        self._last_frame_s = trio.current_time()
         self._live = self._latest = live
 
     async def _finish_if_draining(self, live: LiveSession) -> None:

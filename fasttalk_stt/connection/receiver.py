@@ -225,8 +225,7 @@ class Receiver:
         settings = self._settings
         config, ignored = read_session_config(raw, self._default_config())
         self._check_language(config.language)
-        self._check_supported(config)
-        session_id = config.session_id or str(uuid.uuid4())
+        session_id = _session_id(config)
         session = Session(
             config,
             session_id=session_id,
@@ -270,14 +269,6 @@ class Receiver:
             "these, or null to have it detected.",
         )
 
-    def _check_supported(self, config: SessionConfig) -> None:
-        if config.resume is not None:
-            raise ProtocolError(
-                INVALID_CONFIG,
-                "resume is set, but this version of the server cannot resume a session. Start a "
-                "new one without it.",
-            )
-
     async def _report(self, error: ProtocolError) -> None:
         """Tell the client, and part with one that makes too many mistakes."""
         await self._outbox.send(Saying((error_message(error),)))
@@ -295,3 +286,16 @@ class Receiver:
         )
         await self._outbox.send(Saying((error_message(parting),)))
         await self._outbox.send(Closing(parting.kind.close_code or 1008, parting.kind.code))
+
+
+def _session_id(config: SessionConfig) -> str:
+    """The caller's own id or a new one; a session that goes on keeps its id."""
+    if config.resume is None:
+        return config.session_id or str(uuid.uuid4())
+    if config.session_id not in (None, config.resume.session_id):
+        raise ProtocolError(
+            INVALID_CONFIG,
+            f"session_id is {config.session_id!r}, but resume.session_id is "
+            f"{config.resume.session_id!r}. Give the id of the session that goes on, or none.",
+        )
+    return config.resume.session_id

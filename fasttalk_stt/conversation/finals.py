@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fasttalk_stt.audio.endpointer import SpeechStarted
-from fasttalk_stt.audio.timeline import Timeline, pipeline_ms
+from fasttalk_stt.audio.timeline import Timeline
 from fasttalk_stt.conversation.figures import joined_figures
 from fasttalk_stt.conversation.segments import Entry, Heard, HeardWord
 from fasttalk_stt.protocol.server_messages import (
@@ -27,7 +27,9 @@ def position_ms(timeline: Timeline, position: int) -> int:
     return timeline.to_ms(timeline.to_session(position))
 
 
-def word_times(words: Sequence[HeardWord], *, start_ms: int, end_ms: int) -> tuple[WordTime, ...]:
+def word_times(
+    words: Sequence[HeardWord], *, timeline: Timeline, start_ms: int, end_ms: int
+) -> tuple[WordTime, ...]:
     """Word times for the wire: inside [start_ms, end_ms], non-decreasing, each at least 1 ms long.
 
     The engine's times are estimates and may reach past a cut; they are moved, never dropped.
@@ -35,8 +37,8 @@ def word_times(words: Sequence[HeardWord], *, start_ms: int, end_ms: int) -> tup
     times = []
     earliest = start_ms
     for word in words:
-        start = min(max(pipeline_ms(word.start), earliest), end_ms - 1)
-        end = min(max(pipeline_ms(word.end), start + 1), end_ms)
+        start = min(max(position_ms(timeline, word.start), earliest), end_ms - 1)
+        end = min(max(position_ms(timeline, word.end), start + 1), end_ms)
         earliest = start
         times.append(
             WordTime(
@@ -69,7 +71,7 @@ def transcription(
                 max(entry.closed_at_s, entry.requested_at_s), entry.ready_at_s
             ),
             audio_duration_ms=end_ms - start_ms,
-            timestamps=word_times(heard.words, start_ms=start_ms, end_ms=end_ms)
+            timestamps=word_times(heard.words, timeline=timeline, start_ms=start_ms, end_ms=end_ms)
             if entry.with_times
             else None,
             metadata=SegmentMetadata(

@@ -115,6 +115,10 @@ class Hearing:
         self.consider(NO_CLUES)
         self._deaf_before = max(self._deaf_before, deaf_before)
 
+    def go_on(self, position: int) -> None:
+        """An utterance was open at `position` when the hearing began: whoever spoke goes on."""
+        self._endpointer.go_on(position)
+
     def open_by_decree(self) -> SpeechStarted:
         """Take the unconfirmed onset for one; `has_candidate` must hold."""
         return self._endpointer.open()

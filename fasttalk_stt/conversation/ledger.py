@@ -59,16 +59,25 @@ class Ledger:
     the bound on pending audio.
     """
 
-    def __init__(self) -> None:
-        self._received = 0
-        self._committed = 0
+    def __init__(self, *, received: int = 0, committed: int = 0) -> None:
+        """Audio is received from the position `received` on. What lies before `committed` had its
+        outcome elsewhere and does not count."""
+        self._received = received
+        self._counted_from = committed
+        self._committed = committed
         # Disjoint settled stretches [start, end) beyond `_committed`, sorted, none adjacent.
         self._ahead: list[tuple[int, int]] = []
         self._totals = dict.fromkeys(Outcome, 0)
 
     @property
     def received(self) -> int:
+        """The position up to which audio was received."""
         return self._received
+
+    @property
+    def counted(self) -> int:
+        """The samples received that count."""
+        return max(self._received - self._counted_from, 0)
 
     @property
     def committed(self) -> int:
@@ -78,7 +87,7 @@ class Ledger:
     @property
     def pending(self) -> int:
         """Samples received and not settled."""
-        return self._received - sum(self._totals.values())
+        return self.counted - sum(self._totals.values())
 
     def receive(self, n_samples: int) -> None:
         """Advance the clock by samples that are pending from now on."""
@@ -112,7 +121,7 @@ class Ledger:
 
     def totals(self) -> Totals:
         return Totals(
-            received=self._received,
+            received=self.counted,
             transcribed=self._totals[Outcome.TRANSCRIBED],
             silence=self._totals[Outcome.SILENCE],
             discarded=self._totals[Outcome.DISCARDED],

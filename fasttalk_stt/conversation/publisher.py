@@ -72,13 +72,15 @@ class Publisher:
         *,
         timeline: Timeline,
         model: str,
+        seq: int = 0,
     ) -> None:
+        """`seq` is the last one that was given to a message of the session."""
         self._ledger = ledger
         self._queue = queue
         self._onsets = onsets
         self._timeline = timeline
         self._model = model
-        self._seq = 0
+        self._seq = seq
         self._finals = 0
         self._compute_ms = 0.0
         self._latency_ms = 0.0
@@ -152,7 +154,7 @@ class Publisher:
         self._compute_ms += compute_ms
 
     def _real_time_factor(self) -> float:
-        received_ms = self._timeline.to_ms(self._ledger.received)
+        received_ms = self._timeline.to_ms(self._ledger.counted)
         return round(self._compute_ms / received_ms, 4) if received_ms else 0.0
 
     def _publications(self, entry: Entry, now_s: float) -> list[Publication]:

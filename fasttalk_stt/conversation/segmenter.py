@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import attrs
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
@@ -23,24 +22,17 @@ from fasttalk_stt.audio.endpointer import (
 )
 from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.audio.vad import VoiceDetector, VoiceFrame
-from fasttalk_stt.conversation.commit import (
-    COMMIT_EXTRA_SAMPLES,
-    FORCED_AFTER_SAMPLES,
-    choose_cut,
-)
 from fasttalk_stt.conversation.context import Context
-from fasttalk_stt.conversation.effort import USUAL_EFFORT
+from fasttalk_stt.conversation.effort import Effort
 from fasttalk_stt.conversation.hearing import Hearing
+from fasttalk_stt.conversation.looks import Looks
 from fasttalk_stt.conversation.open_audio import OpenAudio
 from fasttalk_stt.conversation.segmenter_events import (
-    Committed,
-    Due,
     Onset,
     Resumed,
     SegmenterEvent,
 )
 from fasttalk_stt.conversation.segments import (
-    Draft,
     Heard,
     Segment,
     Speculation,
@@ -54,10 +46,6 @@ PRE_ROLL_SAMPLES = pipeline_samples(0.3)
 """Audio kept before an onset, so that a soft first phoneme is not cut (at least 200 ms promised)."""
 POST_ROLL_SAMPLES = pipeline_samples(0.3)
 """Audio kept behind the last voiced frame: soft final consonants are not voiced."""
-FIRST_PARTIAL_SAMPLES = pipeline_samples(0.4)
-"""Behind an onset, the first partial's look: in less there is hardly a word."""
-LONGEST_OPEN_SAMPLES = pipeline_samples(26.0)
-"""Open audio is cut here whatever the drafts say; a frame of 1 s more still fits the window."""
 HOLD_SAMPLES = pipeline_samples(24.0)
 """Open audio of this length waits for the outstanding draft. Above the largest
 `buffer_duration` of 20 s, so that a draft was asked for by then."""
@@ -76,7 +64,7 @@ class SegmenterLimits:
 
 
 class Segmenter:
-    """The segments of one session. `effort` may be changed at any time."""
+    """The segments of one session; `looks` are those at the utterance that is open."""
 
     def __init__(
         self, config: SessionConfig, limits: SegmenterLimits, detector: VoiceDetector
@@ -84,7 +72,6 @@ class Segmenter:
         self._config = config
         self._context = Context()
         self._speculates = limits.speculates
-        self.effort = USUAL_EFFORT
         self._audio = OpenAudio(config, min_audio_samples=limits.min_audio_samples)
         self._hearing = Hearing(
             config,
@@ -92,6 +79,40 @@ class Segmenter:
             mode=limits.endpointer,
             max_silence_samples=limits.max_silence_samples,
         )
+        self.looks = Looks(config, self._audio, self._hearing)
+
+    def spend(self, effort: Effort) -> None:
+        """Ask no more of the engine than this from now on."""
+        self.looks.effort = effort
+        self._audio.context_samples = effort.context_samples
+
+    def go_on(self, start: int, *, utterances: int, is_open: bool) -> None:
+        """What lies before `start`, and so many utterances, were handed out by another server.
+
+        With `is_open` the last of them goes on there, whether or not its voice is heard again.
+        """
+        audio, hearing = self._audio, self._hearing
+        audio.cursor = start
+        audio.utterances = utterances
+        hearing.reset(deaf_before=start)
+        if is_open:
+            audio.utterances -= 1
+            audio.begin(start, heard_from=start)
+            hearing.go_on(start)
+
+    def skip_utterances(self, up_to: int) -> None:
+        """Numbers up to this one are used; none of them is open."""
+        self._audio.utterances = max(self._audio.utterances, up_to)
+
+    @property
+    def latest_utterance(self) -> int:
+        """The number of the last utterance that was opened."""
+        return self._audio.utterances
+
+    @property
+    def heard_to(self) -> int:
+        """Up to where the stream was judged."""
+        return self._hearing.heard_to
 
     @property
     def open_utterance(self) -> int | None:
@@ -135,7 +156,6 @@ class Segmenter:
     def hear(self, samples: npt.NDArray[np.float32]) -> list[SegmenterEvent]:
         """Take the next float32[n_samples] of the stream."""
         audio, hearing = self._audio, self._hearing
-        audio.context_samples = self.effort.context_samples
         audio.append(samples)
         events: list[SegmenterEvent] = []
         if self._config.enable_vad:
@@ -148,7 +168,7 @@ class Segmenter:
             if audio.utterance is None and audio.heard_to > audio.cursor:
                 audio.begin(audio.cursor, heard_from=audio.cursor)
         events.extend(self._release_silence())
-        events.extend(self._look_again())
+        events.extend(self.looks.again())
         audio.forget()
         return events
 
@@ -222,49 +242,8 @@ class Segmenter:
         if self._audio.utterance is not None:
             self._audio.utterance.speculation = None
 
-    def renew(self, draft: Draft) -> None:
-        """Let a draft that is only now taken up look at all that is open by now."""
-        audio, utterance = self._audio, self._audio.utterance
-        if utterance is None or draft.generation != audio.generation:
-            return
-        draft.edge = utterance.draft_edge = self._hearing.heard_to
-        draft.speech = audio.request(draft.edge)
-
-    def commit(self, draft: Draft, heard: Heard | None) -> Committed | None:
-        """Take a draft's outcome (None: it failed); returns what it commits, if anything."""
-        audio, utterance = self._audio, self._audio.utterance
-        if utterance is None or draft.generation != audio.generation:
-            return None
-        utterance.draft = None
-        waited = draft.edge - audio.cursor
-        if heard is None or not self._may_commit(waited):
-            return None
-        cut = choose_cut(
-            heard.words,
-            start=audio.cursor,
-            edge=draft.edge,
-            # Without a detector there is no endpoint to wait for.
-            drop_wordless=not self._config.enable_vad or waited >= FORCED_AFTER_SAMPLES,
-        )
-        if cut.end == audio.cursor:
-            return None
-        words, end = heard.words[: cut.n_words], cut.end
-        # Without a detector no endpoint ends an utterance, so each commit does.
-        ends_utterance = not self._config.enable_vad
-        segment = audio.segment(
-            end,
-            "buffer_full",
-            speech_end=self._speech_end(end),
-            ends_utterance=ends_utterance,
-            speech=None,
-        )
-        if ends_utterance:
-            audio.cursor = end
-            audio.begin(end, heard_from=end).draft_edge = draft.edge
-        audio.advance(end)
-        return Committed(segment=segment, heard=attrs.evolve(heard, words=words))
-
     def _adjust(self) -> None:
+        self.looks.configure(self._config)
         self._audio.adjust(self._config, self._context)
         self._hearing.adjust(self._config, self._context)
 
@@ -348,55 +327,4 @@ class Segmenter:
 
     @property
     def _may_speculate(self) -> bool:
-        return self._speculates and self.effort.speculates
-
-    def _may_commit(self, open_samples: int) -> bool:
-        """Whether so much audio is open that words of it may be committed."""
-        return open_samples >= (
-            pipeline_samples(self._config.buffer_duration) + COMMIT_EXTRA_SAMPLES
-        )
-
-    def _look_again(self) -> list[SegmenterEvent]:
-        """Ask for a draft of the open audio, where there is enough of it that is new."""
-        audio, utterance = self._audio, self._audio.utterance
-        if utterance is None:
-            return []
-        heard_to = self._hearing.heard_to
-        open_samples = heard_to - audio.cursor
-        if open_samples >= LONGEST_OPEN_SAMPLES:
-            # Only drafts that keep failing lead here; the segment's own request decides.
-            speech_end = self._speech_end(heard_to)
-            return [audio.cut(heard_to, "buffer_full", speech_end=speech_end, ends_utterance=False)]
-        may_commit = self._may_commit(open_samples)
-        draft = utterance.draft
-        if draft is not None:
-            if draft.may_commit or not may_commit:
-                return []
-            draft.may_commit = True
-            return [Due(draft)]
-        # Near an endpoint a draft would only delay the segment that is about to be closed.
-        falls_silent = self._config.enable_vad and self._hearing.speech_end < heard_to
-        if falls_silent or not self._is_worth_a_look(utterance, heard_to, may_commit=may_commit):
-            return []
-        utterance.draft_edge = heard_to
-        utterance.draft = Draft(
-            utterance=utterance.number,
-            generation=audio.generation,
-            start=audio.cursor,
-            edge=heard_to,
-            speech=audio.request(heard_to),
-            may_commit=may_commit,
-        )
-        return [utterance.draft]
-
-    def _is_worth_a_look(
-        self, utterance: OpenUtterance, heard_to: int, *, may_commit: bool
-    ) -> bool:
-        grown = heard_to - utterance.draft_edge
-        if may_commit:
-            return grown >= self.effort.commit_samples
-        if not self._config.interim_results:
-            return False
-        if utterance.draft_edge == utterance.audio_start:
-            return heard_to - utterance.speech_start >= FIRST_PARTIAL_SAMPLES
-        return grown >= self.effort.partial_samples
+        return self._speculates and self.looks.effort.speculates

@@ -8,6 +8,7 @@ where it is discarded. Segments are made by `segmenter`, kept in order by `queue
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
@@ -31,6 +32,7 @@ from fasttalk_stt.conversation.onsets import OnsetRegister
 from fasttalk_stt.conversation.outcomes import Outcomes
 from fasttalk_stt.conversation.publisher import Publisher, SessionStatistics
 from fasttalk_stt.conversation.queue import SegmentQueue
+from fasttalk_stt.conversation.resumption import OwedOnsets
 from fasttalk_stt.conversation.segmenter import Segmenter, SegmenterLimits
 from fasttalk_stt.conversation.segmenter_events import (
     Due,
@@ -71,6 +73,9 @@ from fasttalk_stt.protocol.stamps import rfc3339
 
 REPLAY_AHEAD_S = 1.0
 """A client that has sent this much more than a microphone would have is faster than real time."""
+CATCH_UP_S = 30.0
+"""So much more may have been sent where a session goes on: what the lost connection left unsettled comes
+at once, and whoever waits for its text is as live as before."""
 
 
 @frozen(eq=False)
@@ -105,20 +110,30 @@ class Session:
         self._model = model
         self._wall_clock = wall_clock
         self._context = Context()
-        self._timeline = Timeline(config.sample_rate)
+        resume = config.resume
+        rate = Timeline(config.sample_rate)
+        self._origin = rate.at_ms(0 if resume is None else resume.audio_from_ms)
+        committed = rate.at_ms(0 if resume is None else resume.committed_ms)
+        self._timeline = Timeline(config.sample_rate, origin=self._origin)
         self._decoder = PcmDecoder(config.encoding, config.sample_rate)
         self._resampler = StreamResampler(config.sample_rate)
         self._segmenter = Segmenter(config, limits, detector)
         self._arrivals = ArrivalLog()
         self._first_frame_s: float | None = None
-        self._heard = 0  # session samples; behind what was received by the frames in between
-        self._ledger = Ledger()
+        # Session samples; behind what was received by the frames in between.
+        self._heard: int = self._origin
+        self._ledger = Ledger(received=self._origin, committed=committed)
         self._queue = SegmentQueue()
         self._onsets = OnsetRegister()
         self._barge_in = BargeIn(self._queue, backchannels)
         self._eager = EagerResults(timeline=self._timeline, model=model)
         self.publisher = Publisher(
-            self._ledger, self._queue, self._onsets, timeline=self._timeline, model=model
+            self._ledger,
+            self._queue,
+            self._onsets,
+            timeline=self._timeline,
+            model=model,
+            seq=0 if resume is None else resume.seq,
         )
         self._outcomes = Outcomes(
             timeline=self._timeline,
@@ -130,6 +145,13 @@ class Session:
             segmenter=self._segmenter,
             publisher=self.publisher,
         )
+        self._owed_onsets = OwedOnsets(resume, self._onsets, self._timeline)
+        if resume is not None:
+            self._segmenter.go_on(
+                self._timeline.to_pipeline(committed),
+                utterances=resume.utterance - (resume.is_under_way and not resume.text),
+                is_open=resume.is_under_way and bool(resume.text),
+            )
 
     @property
     def config(self) -> SessionConfig:
@@ -137,7 +159,7 @@ class Session:
 
     def spend(self, effort: Effort) -> None:
         """Ask no more of the engine than this from now on."""
-        self._segmenter.effort = effort
+        self._segmenter.spend(effort)
 
     @property
     def received_s(self) -> float:
@@ -157,7 +179,9 @@ class Session:
         """Whether the client sends no faster than real time."""
         if self._first_frame_s is None:
             return True
-        return self.received_s <= now_s - self._first_frame_s + REPLAY_AHEAD_S
+        sent_s = (self._ledger.received - self._origin) / self._config.sample_rate
+        ahead_s = REPLAY_AHEAD_S if self._config.resume is None else CATCH_UP_S
+        return sent_s <= now_s - self._first_frame_s + ahead_s
 
     @property
     def utterance_open(self) -> bool:
@@ -266,6 +290,7 @@ class Session:
         self._arrivals.add(start, self._timeline.to_pipeline(self._heard), frame.arrived_at_s)
         samples = self._resampler.push(frame.samples)
         effects = self._effects(self._segmenter.hear(samples), now_s)
+        effects.extend(self._take_back_owed(self._segmenter.heard_to))
         self._arrivals.forget_before(self._segmenter.cursor)
         return effects
 
@@ -315,6 +340,7 @@ class Session:
         if cut_by_drain:
             events = [event for event in events if not isinstance(event, Silence)]
         effects = self._effects(events, now_s)
+        effects.extend(self._take_back_owed(math.inf))
         if not cut_by_drain:
             # Rounding between the clocks leaves less than a pipeline sample at the very end.
             edge = self._timeline.to_session(self._segmenter.cursor)
@@ -332,7 +358,7 @@ class Session:
 
     def renew(self, draft: Draft) -> None:
         """The engine takes a draft up: let it look at all that is open by now."""
-        self._segmenter.renew(draft)
+        self._segmenter.looks.renew(draft)
 
     def resolve_draft(self, draft: Draft, heard: Heard | None, now_s: float) -> list[Effect]:
         """Note what a draft heard (None: it failed): words are committed, a partial may follow."""
@@ -341,7 +367,7 @@ class Session:
         if self.is_stale(draft):
             return []
         effects: list[Effect] = []
-        committed = self._segmenter.commit(draft, heard)
+        committed = self._segmenter.looks.commit(draft, heard)
         if committed is not None:
             entry = self._entry(committed.segment, now_s)
             self._queue.add(entry)
@@ -449,7 +475,17 @@ class Session:
             withheld_segments=withheld,
         )
         self._onsets.report(onset.utterance, data.audio_start_ms)
+        if self._owed_onsets.knows(onset.utterance):
+            return []
         return [Say(VoiceActivityDetected(data))]
+
+    def _take_back_owed(self, heard_to: float) -> list[Effect]:
+        """Onsets of before the connection was lost that were not heard again by `heard_to`."""
+        segmenter, owed = self._segmenter, self._owed_onsets
+        rejections = owed.overdue(heard_to, segmenter.latest_utterance)
+        if rejections:
+            segmenter.skip_utterances(owed.last_number)
+        return [Say(rejection) for rejection in rejections]
 
     def _entry(self, segment: Segment, now_s: float) -> Entry:
         return Entry(

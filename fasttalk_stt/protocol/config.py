@@ -23,6 +23,12 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 _MAX_VOCABULARY_ENTRIES = 64
 _MAX_ID_CHARS = 128
 _MAX_VOCABULARY_ENTRY_CHARS = 128
+_MAX_COUNT = 2**53
+"""The largest whole number that every JSON library keeps."""
+_MAX_RESUME_CHARS = 100_000
+"""Of one utterance: two hours of speech without a pause."""
+_MAX_UNANSWERED = 1000
+"""Onsets without an answer: more than MAX_PENDING_SECONDS of the shortest utterances."""
 
 
 _WHISPER_NAMES = {"fil": "tl", "iw": "he", "jv": "jw", "nb": "no"}
@@ -128,20 +134,41 @@ def _vocabulary(value: object) -> tuple[str, ...]:
 
 @frozen
 class Resume:
-    """Where a session whose connection was lost goes on; see the resume section of the protocol."""
+    """Where a session whose connection was lost goes on; see the resume section of the protocol.
+
+    `utterance` is the oldest that is under way: its onset was reported, or text of it came, and neither
+    its last text nor a rejection. `text` is what of it was transcribed. `onset_reported` is the last
+    utterance whose onset was reported, `onset_ms` where that was. With none under way, `utterance` is
+    the last that is over, and `onset_reported` false.
+    """
 
     session_id: str
     committed_ms: int
     audio_from_ms: int
     seq: int
     utterance: int
-    onset_reported: bool
+    onset_reported: bool | int
+    onset_ms: int | None = None
+    text: str = ""
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the utterance goes on, rather than the next one begins."""
+        return self.onset_reported is not False
+
+    @property
+    def reported_through(self) -> int:
+        """The last utterance whose onset is not to be reported again."""
+        if isinstance(self.onset_reported, bool):
+            return self.utterance
+        return max(self.onset_reported, self.utterance)
 
 
 def _resume(value: object) -> Resume:
     if not isinstance(value, dict):
         raise ValueError
-    count = _integer(0, 2**53)
+    count = _integer(0, _MAX_COUNT)
+    reported = value.get("onset_reported")
     try:
         resume = Resume(
             session_id=_identifier(value["session_id"]),
@@ -149,11 +176,17 @@ def _resume(value: object) -> Resume:
             audio_from_ms=count(value["audio_from_ms"]),
             seq=count(value["seq"]),
             utterance=count(value["utterance"]),
-            onset_reported=_boolean(value["onset_reported"]),
+            onset_reported=reported if isinstance(reported, bool) else count(reported),
+            onset_ms=_optional(count)(value.get("onset_ms")),
+            text=_text(_MAX_RESUME_CHARS)(value.get("text", "")),
         )
     except KeyError as error:
         raise ValueError from error
     if resume.audio_from_ms > resume.committed_ms:
+        raise ValueError
+    if resume.is_under_way and resume.utterance < 1:
+        raise ValueError
+    if resume.reported_through - resume.utterance > _MAX_UNANSWERED:
         raise ValueError
     return resume
 
@@ -207,7 +240,8 @@ class SessionConfig:
         None,
         _optional(_resume),
         "null, or an object of session_id, committed_ms, audio_from_ms (not after committed_ms), "
-        "seq, utterance and onset_reported",
+        "seq, utterance and onset_reported (true, false or the last utterance "
+        "whose onset was reported), and perhaps onset_ms and text",
     )
     session_id: str | None = _rule(
         None, _optional(_identifier), "1 to 128 printable characters, or null"

@@ -133,6 +133,25 @@ class Server:
 Serving = Callable[..., Any]
 
 
+@asynccontextmanager
+async def serve(
+    engine: FakeEngine | None = None,
+    *,
+    judge_turn: JudgeTurn | None = None,
+    endpointer: EndpointerMode = "silence",
+    **changes: object,
+) -> AsyncIterator[Server]:
+    """A server with this engine and these settings, for as long as the block."""
+    ears = attrs.evolve(EARS, judge_turn=judge_turn, endpointer=endpointer)
+    settings = attrs.evolve(Settings(), **changes)
+    with trio.fail_after(3600):
+        async with trio.open_nursery() as nursery:
+            server = Server(engine or FakeEngine(), nursery, settings, ears)
+            await nursery.start(server.scheduler.run)
+            yield server
+            nursery.cancel_scope.cancel()
+
+
 @pytest.fixture
 def serving() -> Serving:
     """`async with serving(engine, **settings) as server:`.
@@ -140,22 +159,4 @@ def serving() -> Serving:
     A test must also ask for `autojump_clock` itself: pytest-trio takes the clock from the test's own
     arguments only.
     """
-
-    @asynccontextmanager
-    async def serve(
-        engine: FakeEngine | None = None,
-        *,
-        judge_turn: JudgeTurn | None = None,
-        endpointer: EndpointerMode = "silence",
-        **changes: object,
-    ) -> AsyncIterator[Server]:
-        ears = attrs.evolve(EARS, judge_turn=judge_turn, endpointer=endpointer)
-        settings = attrs.evolve(Settings(), **changes)
-        with trio.fail_after(3600):
-            async with trio.open_nursery() as nursery:
-                server = Server(engine or FakeEngine(), nursery, settings, ears)
-                await nursery.start(server.scheduler.run)
-                yield server
-                nursery.cancel_scope.cancel()
-
     return serve

@@ -67,3 +67,15 @@ def test_the_milliseconds_add_up_and_each_is_within_one_of_the_truth(
     samples = (totals.transcribed, totals.silence, totals.discarded, totals.pending)
     for part_ms, n_samples in zip(parts, samples, strict=True):
         assert abs(part_ms - n_samples * 1000 / rate_hz) <= 1
+
+
+def test_what_had_its_outcome_elsewhere_does_not_count() -> None:
+    ledger = Ledger(received=100, committed=250)
+    assert (ledger.received, ledger.counted, ledger.pending, ledger.committed) == (100, 0, 0, 250)
+    ledger.receive(300)
+    assert (ledger.counted, ledger.pending) == (150, 150)
+    assert ledger.settle(100, 300, Outcome.SILENCE) == 50
+    assert ledger.committed == 300
+    assert ledger.settle(300, 400, Outcome.TRANSCRIBED) == 100
+    totals = ledger.totals()
+    assert (totals.received, totals.silence, totals.transcribed) == (150, 50, 100)

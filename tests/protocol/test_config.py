@@ -100,6 +100,38 @@ def test_resume_must_not_skip_audio() -> None:
     assert config.resume.seq == 1
 
 
+RESUME = {"session_id": "s", "committed_ms": 100, "audio_from_ms": 0, "seq": 9, "utterance": 3}
+
+
+@pytest.mark.parametrize(
+    ("reported", "is_under_way", "through"),
+    [(False, False, 3), (True, True, 3), (3, True, 3), (5, True, 5)],
+)
+def test_a_resume_tells_which_onsets_were_reported(
+    reported: bool | int, is_under_way: bool, through: int
+) -> None:
+    resume = read(resume={**RESUME, "onset_reported": reported}).resume
+    assert resume is not None
+    assert (resume.is_under_way, resume.reported_through) == (is_under_way, through)
+    assert (resume.text, resume.onset_ms) == ("", None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"onset_reported": None},
+        {"onset_reported": "yes"},
+        {"onset_reported": True, "utterance": 0},
+        {"onset_reported": 2000},
+        {"onset_reported": True, "text": 7},
+        {"onset_reported": True, "onset_ms": -1},
+    ],
+)
+def test_a_resume_that_makes_no_sense_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ProtocolError, match="resume is "):
+        read(resume={**RESUME, **changes})
+
+
 @pytest.mark.parametrize(
     ("tag", "code"),
     [("en", "en"), ("en-US", "en"), ("nb-NO", "no"), ("ZH-Hant-TW", "zh"), (None, None)],
