@@ -2,26 +2,30 @@
 
     python -m tools.fuzz --connections 5000 --seed 1 ws://127.0.0.1:8000/ws/transcribe
 
-Prints one JSON report; exits with 1 when the server no longer serves. The same seed sends the same
-bytes. Addresses of other machines are refused unless --allow-remote says that they are yours.
+Prints one JSON report; exits with 1 when the server no longer serves. A good client pings meanwhile, and
+before in peace, so that it shows what the attacks cost others; with --pid also what the server's
+process holds. The same seed sends the same bytes. Addresses of other machines are refused unless
+--allow-remote says that they are yours.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import random
 import socket
 import struct
 import sys
 from collections import Counter
-from collections.abc import Callable
 from urllib.parse import SplitResult, urlsplit
 
+import attrs
 import trio
 from attrs import define, field
 from trio_websocket import open_websocket_url
+
+from tools.fuzzing.attacks import ATTACKS
+from tools.fuzzing.witness import Footprint, Witness
 
 CONCURRENCY = 40
 """Below the server's default of 50 connections, so that the fuzz is not merely refused."""
@@ -30,6 +34,12 @@ ATTACK_S = 1.0
 """How long one attack may keep its connection; the server may well wait for more bytes."""
 
 PROBE_S = 10.0
+
+PEACE_S = 5.0
+"""How long the witness watches before the attacks."""
+
+WARM_UP_SHARE = 0.1
+"""Of the attacks: what the process holds after them is what it should hold after all."""
 
 
 @define
@@ -41,6 +51,10 @@ class Report:
     attacks: Counter[str] = field(factory=Counter)
     outcomes: Counter[str] = field(factory=Counter)
     """How the server ended each connection: the status of its HTTP answer, or without one."""
+    ping_in_peace_ms: dict[str, float | int | None] = field(factory=dict)
+    ping_under_attack_ms: dict[str, float | int | None] = field(factory=dict)
+    warm: Footprint | None = None
+    last: Footprint | None = None
     health_status: int | None = None
     handshake_ok: bool = False
     stats: dict[str, object] = field(factory=dict)
@@ -48,149 +62,6 @@ class Report:
     @property
     def is_well(self) -> bool:
         return self.handshake_ok and self.health_status == 200
-
-
-def frame(rng: random.Random, opcode: int, payload: bytes, *, first_bits: int = 0x80) -> bytes:
-    """One masked frame; `first_bits` holds FIN and the reserved bits."""
-    size = len(payload)
-    head = bytes([first_bits | opcode])
-    if size < 126:
-        head += bytes([0x80 | size])
-    elif size < 65_536:
-        head += bytes([0x80 | 126]) + size.to_bytes(2, "big")
-    else:
-        head += bytes([0x80 | 127]) + size.to_bytes(8, "big")
-    mask = rng.randbytes(4)
-    masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
-    return head + mask + masked
-
-
-def handshake(rng: random.Random, path: str) -> bytes:
-    """A correct upgrade request."""
-    key = base64.b64encode(rng.randbytes(16)).decode()
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
-    ).encode()
-
-
-def random_json(rng: random.Random, depth: int = 0) -> object:
-    """A JSON value that often looks like a message of the protocol."""
-    words = ["start_session", "configure", "flush_buffer", "end_session", "interrupt", "ping", ""]
-    kind = rng.randrange(6 if depth < 3 else 4)
-    if kind == 0:
-        return rng.choice([None, True, False, -1, 0, 10**30, 1e308, 0.5, rng.random()])
-    if kind <= 3:
-        return rng.choice([*words, "\x00", "\u202e", "x" * rng.randrange(300)])
-    if kind == 4:
-        return [random_json(rng, depth + 1) for _ in range(rng.randrange(5))]
-    names = ["type", "session_config", "config", "data", "id", "resume", "sample_rate", "scope"]
-    document = {rng.choice(names): random_json(rng, depth + 1) for _ in range(rng.randrange(6))}
-    if depth == 0:
-        document["type"] = rng.choice(words)
-    return document
-
-
-def _random_bytes(rng: random.Random, path: str) -> list[bytes]:
-    return [rng.randbytes(rng.randrange(1, 4096))]
-
-
-def _half_handshake(rng: random.Random, path: str) -> list[bytes]:
-    request = handshake(rng, path)
-    return [request[: rng.randrange(1, len(request))]]
-
-
-def _broken_handshake(rng: random.Random, path: str) -> list[bytes]:
-    request = bytearray(handshake(rng, path))
-    for _ in range(rng.randrange(1, 10)):
-        request[rng.randrange(len(request))] = rng.randrange(256)
-    return [bytes(request)]
-
-
-def _frame_with_handshake(rng: random.Random, path: str) -> list[bytes]:
-    return [handshake(rng, path) + frame(rng, rng.choice([1, 2, 8]), rng.randbytes(20))]
-
-
-def _bad_opcode(rng: random.Random, path: str) -> list[bytes]:
-    opcode = rng.choice([3, 4, 5, 6, 7, 11, 12, 13, 14, 15])
-    return [handshake(rng, path), frame(rng, opcode, rng.randbytes(rng.randrange(100)))]
-
-
-def _reserved_bits(rng: random.Random, path: str) -> list[bytes]:
-    bits = 0x80 | rng.choice([0x10, 0x20, 0x40, 0x70])
-    return [handshake(rng, path), frame(rng, rng.choice([1, 2]), b"{}", first_bits=bits)]
-
-
-def _oversized_length(rng: random.Random, path: str) -> list[bytes]:
-    size = rng.choice([2**20 + 1, 2**31, 2**63 - 1, 2**64 - 1])
-    head = bytes([0x80 | rng.choice([1, 2, 8, 9]), 0x80 | 127]) + size.to_bytes(8, "big")
-    return [handshake(rng, path), head + rng.randbytes(rng.randrange(4, 5000))]
-
-
-def _truncated_frame(rng: random.Random, path: str) -> list[bytes]:
-    whole = frame(rng, rng.choice([1, 2]), rng.randbytes(rng.randrange(1, 3000)))
-    return [handshake(rng, path), whole[: rng.randrange(1, len(whole))]]
-
-
-def _invalid_text(rng: random.Random, path: str) -> list[bytes]:
-    return [handshake(rng, path), frame(rng, 1, b"\xff\xfe" + rng.randbytes(30))]
-
-
-def _bad_close(rng: random.Random, path: str) -> list[bytes]:
-    code = rng.choice([0, 999, 1005, 1006, 5000, 65_535]).to_bytes(2, "big")
-    payload = rng.choice([b"\x03", code, code + b"\xff\xff"])
-    return [handshake(rng, path), frame(rng, 8, payload), frame(rng, 1, b"after the close")]
-
-
-def _unfinished_fragments(rng: random.Random, path: str) -> list[bytes]:
-    first = frame(rng, 1, b'{"type":', first_bits=0)
-    return [
-        handshake(rng, path),
-        first,
-        *(frame(rng, rng.choice([0, 1, 9]), b"x") for _ in range(5)),
-    ]
-
-
-def _json(rng: random.Random, path: str) -> list[bytes]:
-    texts = [json.dumps(random_json(rng)).encode() for _ in range(rng.randrange(1, 20))]
-    return [handshake(rng, path), *(frame(rng, 1, text) for text in texts)]
-
-
-def _audio(rng: random.Random, path: str) -> list[bytes]:
-    begin = frame(rng, 1, b'{"type": "start_session"}')
-    audio = [frame(rng, 2, rng.randbytes(rng.choice([0, 1, 3, 2048, 2049]))) for _ in range(10)]
-    return [handshake(rng, path), begin, *audio]
-
-
-def _http2(rng: random.Random, path: str) -> list[bytes]:
-    return [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + rng.randbytes(200)]
-
-
-def _http(rng: random.Random, path: str) -> list[bytes]:
-    target = "/" + "".join(rng.choice("abc/%?#.\\ ~") for _ in range(rng.randrange(60)))
-    method = rng.choice(["GET", "POST", "PUT", "OPTIONS", "TRACE", "X" * 50])
-    body = rng.choice(["", "Content-Length: 99999\r\n", "Transfer-Encoding: chunked\r\n"])
-    return [f"{method} {target} HTTP/1.1\r\nHost: x\r\n{body}\r\n".encode(), rng.randbytes(50)]
-
-
-ATTACKS: tuple[Callable[[random.Random, str], list[bytes]], ...] = (
-    _random_bytes,
-    _half_handshake,
-    _broken_handshake,
-    _frame_with_handshake,
-    _bad_opcode,
-    _reserved_bits,
-    _oversized_length,
-    _truncated_frame,
-    _invalid_text,
-    _bad_close,
-    _unfinished_fragments,
-    _json,
-    _audio,
-    _http2,
-    _http,
-)
 
 
 async def attack(url: SplitResult, rng: random.Random, report: Report) -> None:
@@ -227,23 +98,52 @@ async def attack(url: SplitResult, rng: random.Random, report: Report) -> None:
     report.outcomes[status] += 1
 
 
-async def fuzz(url: str, *, connections: int, seed: int) -> Report:
-    """Run the attacks at bounded concurrency, then probe with a good client."""
-    parts = urlsplit(url)
+async def fuzz(
+    url: str, *, connections: int, seed: int, per_second: float = 0.0, pid: int | None = None
+) -> Report:
+    """Run the attacks at bounded concurrency beside a witness, then probe with a good client.
+
+    `per_second` 0 attacks as fast as it goes; `pid` is the server's process, to be looked at.
+    """
     report = Report(seed)
-    limiter = trio.CapacityLimiter(CONCURRENCY)
-
-    async def limited(rng: random.Random) -> None:
-        async with limiter:
-            await attack(parts, rng, report)
-
+    witness = Witness(url)
     async with trio.open_nursery() as nursery:
-        for number in range(connections):
-            nursery.start_soon(limited, random.Random(f"{seed}/{number}"))
+        await nursery.start(witness.watch)
+        await trio.sleep(PEACE_S)
+        report.ping_in_peace_ms = witness.take()
+        await _attack_all(url, report, connections=connections, per_second=per_second, pid=pid)
+        report.ping_under_attack_ms = witness.take()
+        nursery.cancel_scope.cancel()
     # The server may need a moment to notice the last ones that left.
     await trio.sleep(1)
     await probe(url, report)
+    report.last = None if pid is None else Footprint.of(pid)
     return report
+
+
+async def _attack_all(
+    url: str, report: Report, *, connections: int, per_second: float, pid: int | None
+) -> None:
+    parts = urlsplit(url)
+    limiter = trio.CapacityLimiter(CONCURRENCY)
+    began_s = trio.current_time()
+
+    async def one(rng: random.Random, token: object) -> None:
+        try:
+            await attack(parts, rng, report)
+        finally:
+            limiter.release_on_behalf_of(token)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(connections):
+            if per_second:
+                await trio.sleep_until(began_s + number / per_second)
+            if pid is not None and number == int(connections * WARM_UP_SHARE):
+                report.warm = Footprint.of(pid)
+            # Before the task is made, so that there are never more than attack at once.
+            token = object()
+            await limiter.acquire_on_behalf_of(token)
+            nursery.start_soon(one, random.Random(f"{report.seed}/{number}"), token)
 
 
 async def probe(url: str, report: Report) -> None:
@@ -282,6 +182,8 @@ def main() -> int:
     parser.add_argument("url", help="such as ws://127.0.0.1:8000/ws/transcribe")
     parser.add_argument("--connections", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--per-second", type=float, default=0.0, help="0: as fast as it goes")
+    parser.add_argument("--pid", type=int, help="the server's process, on this machine")
     parser.add_argument("--allow-remote", action="store_true", help="the other machine is yours")
     args = parser.parse_args()
     parts = urlsplit(args.url)
@@ -289,22 +191,16 @@ def main() -> int:
         parser.error(f"{args.url!r} is not a ws:// address")
     if not args.allow_remote and not is_loopback(parts.hostname):
         parser.error(f"{parts.hostname} is another machine: add --allow-remote if it is yours")
-    report = trio.run(lambda: fuzz(args.url, connections=args.connections, seed=args.seed))
-    print(
-        json.dumps(
-            {
-                "well": report.is_well,
-                "seed": report.seed,
-                "connections": report.connections,
-                "handshake_ok": report.handshake_ok,
-                "health_status": report.health_status,
-                "attacks": dict(report.attacks),
-                "outcomes": dict(report.outcomes),
-                "stats": report.stats,
-            },
-            indent=2,
+    report = trio.run(
+        lambda: fuzz(
+            args.url,
+            connections=args.connections,
+            seed=args.seed,
+            per_second=args.per_second,
+            pid=args.pid,
         )
     )
+    print(json.dumps({"well": report.is_well, **attrs.asdict(report)}, indent=2))
     return 0 if report.is_well else 1
 
 

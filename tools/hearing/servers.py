@@ -47,9 +47,11 @@ def temporary_log() -> Iterator[Path]:
 
 
 @contextmanager
-def real_server(settings: Mapping[str, str], log: Path) -> Iterator[RunningServer]:
-    """`fasttalk-stt serve` with these settings. Raises ServerError."""
-    port = free_port()
+def real_server(
+    settings: Mapping[str, str], log: Path, *, port: int | None = None
+) -> Iterator[RunningServer]:
+    """`fasttalk-stt serve` with these settings, on a free port unless told. Raises ServerError."""
+    port = free_port() if port is None else port
     command = [sys.executable, "-m", "fasttalk_stt", "serve"]
     environment = {**server_environment(os.environ, port), **settings}
     with _running(command, environment, port, log) as server:
@@ -58,12 +60,19 @@ def real_server(settings: Mapping[str, str], log: Path) -> Iterator[RunningServe
 
 @contextmanager
 def fake_server(
-    settings: Mapping[str, str], log: Path, *, blocking_s: float = 0.0
+    settings: Mapping[str, str],
+    log: Path,
+    *,
+    blocking_s: float = 0.0,
+    tones: bool = False,
+    port: int | None = None,
 ) -> Iterator[RunningServer]:
-    """`tools.serve_fake` with these settings; its engine's thread is blocked for so long in each call."""
-    port, monitoring_port = free_port(), free_port()
+    """`tools.serve_fake` with these settings; its engine's thread is blocked for so long in each call,
+    or it takes tones for words."""
+    port = free_port() if port is None else port
     command = [sys.executable, "-m", "tools.serve_fake", "--port", str(port)]
-    command += ["--monitoring-port", str(monitoring_port), "--blocking-s", str(blocking_s)]
+    command += ["--monitoring-port", str(free_port()), "--blocking-s", str(blocking_s)]
+    command += ["--tones"] if tones else []
     environment = {**os.environ, "LOG_FORMAT": "console", **settings}
     with _running(command, environment, port, log) as server:
         yield server

@@ -1,0 +1,1 @@
+"""What `tools.fuzz` is made of: attacks, and a good client that watches how the server bears them."""

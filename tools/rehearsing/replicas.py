@@ -1,0 +1,123 @@
+"""Several servers behind a real HAProxy, which are killed, stopped and started again meanwhile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+from tools.demo import HOST, free_port, is_ready
+from tools.hearing.servers import RunningServer, ServerError
+
+READY_WITHIN_S = 10.0
+POLL_S = 0.05
+STOPPED_WITHIN_S = 10.0
+
+CONFIGURATION = """\
+global
+    maxconn 20000
+
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 90s
+    timeout server 90s
+    timeout tunnel 1h
+    retries 2
+    option redispatch
+
+frontend speech
+    bind {host}:{port}
+    default_backend replicas
+
+backend replicas
+    balance leastconn
+    option httpchk GET /health/ready
+    default-server check inter 200ms fall 1 rise 1
+{servers}
+"""
+"""A replica that drains or dies is seen within 200 ms and gets no new connections. Those it has are left to
+it: one that drains closes them itself, one that dies takes them with it."""
+
+
+class Replica:
+    """A server that can be started again and again on the same port."""
+
+    def __init__(self, start: Callable[[int], AbstractContextManager[RunningServer]]) -> None:
+        self.port = free_port()
+        self._start = start
+        self._stack = ExitStack()
+        self._server: RunningServer | None = None
+
+    def start(self) -> None:
+        """Blocks until it is ready. Raises ServerError."""
+        self._server = self._stack.enter_context(self._start(self.port))
+
+    def kill(self) -> None:
+        """End it as a crash would: without a word to anybody."""
+        if self._server is not None:
+            os.kill(self._server.pid, signal.SIGKILL)
+        self.stop()
+
+    def stop(self) -> None:
+        """Let it drain (SIGTERM); blocks until it is gone."""
+        self._stack.close()
+        self._server = None
+
+
+@contextmanager
+def haproxy(replicas: Sequence[Replica], folder: Path) -> Iterator[int]:
+    """HAProxy in front of the replicas, all of them started; the port is what it serves on.
+
+    Raises ServerError where it is not installed or does not start.
+    """
+    program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+    if program is None:
+        raise ServerError("haproxy is not installed (Debian: apt-get install haproxy)")
+    port = free_port()
+    servers = "\n".join(
+        f"    server replica{i} {HOST}:{replica.port}" for i, replica in enumerate(replicas)
+    )
+    configuration = folder / "haproxy.cfg"
+    configuration.write_text(
+        CONFIGURATION.format(host=HOST, port=port, servers=servers), encoding="utf-8"
+    )
+    process = subprocess.Popen(
+        [program, "-f", str(configuration), "-db"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_until_ready(process, port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(STOPPED_WITHIN_S)
+
+
+@contextmanager
+def running(replicas: Sequence[Replica]) -> Iterator[None]:
+    """All of them started, and none left at the end."""
+    with ExitStack() as stack:
+        for replica in replicas:
+            stack.callback(replica.stop)
+            replica.start()
+        yield
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline_s = time.monotonic() + READY_WITHIN_S
+    while not is_ready(port):
+        if process.poll() is not None or time.monotonic() > deadline_s:
+            raise ServerError("haproxy does not serve")
+        time.sleep(POLL_S)
+
+
+def settings_of(**changes: str) -> Mapping[str, str]:
+    """Settings of a replica for a rehearsal: room for everybody, nobody refused for the load."""
+    return {"WEBSOCKET_MAX_CONNECTIONS": "5000", "PROMISED_LATENCY_MS": "0", **changes}
