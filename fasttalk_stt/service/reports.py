@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+import trio
 
 from fasttalk_stt.inference.load import headroom_streams
 from fasttalk_stt.service.readiness import ReadinessState
@@ -61,7 +62,10 @@ def statistics_report(services: Services) -> dict[str, Any]:
             }
             for session in connections.statistics()
         },
-        "event_loop": attrs.asdict(services.loop.statistics),
+        "event_loop": {
+            **attrs.asdict(services.loop.statistics),
+            "tasks": trio.lowlevel.current_statistics().tasks_living,
+        },
         "contained_faults": dict(services.guard.contained_faults),
         "write_timeouts": services.guard.write_timeouts,
         "oversized_messages": services.guard.oversized_messages,

@@ -1,0 +1,172 @@
+"""Rehearses what goes wrong in production, and counts what it cost: words lost, words doubled, promises broken.
+
+    python -m tools.rehearse --only cuts --cuts 1000 --json rehearsal.json
+
+Parts, for `--only`:
+
+    cuts      a network that resets, closes and swallows connections at random points
+    replicas  two servers behind HAProxy: one is killed, then both are restarted one after another
+    soak      clients that come and go for hours: memory, descriptors, threads, tasks and latency over time
+
+The servers are whole ones with a scripted engine that hears tones for words, so every word that was said is
+known. Exits with 1 where a word was lost or doubled, or a promise broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+from attrs import frozen
+
+from tools.hearing.running import EXPECTED_ERRORS, run_parts
+from tools.hearing.servers import fake_server, temporary_log
+from tools.rehearsing.cuts import talk_figures, talk_over_cuts
+from tools.rehearsing.replicas import Replica, haproxy, running, settings_of
+from tools.rehearsing.rolling import kill_and_roll, talk_meanwhile
+from tools.rehearsing.soak import soak
+
+Note = Callable[[str], None]
+
+
+@frozen(kw_only=True)
+class Options:
+    """What is to be rehearsed; see `tools.rehearse --help`."""
+
+    cuts: int
+    clients: int
+    conversation_s: float
+    minutes: float
+    seed: int
+
+
+def run_cuts(options: Options, note: Note) -> dict[str, Any]:
+    """Connections that break."""
+    note(f"{options.clients} clients, {options.cuts} cuts")
+    with temporary_log() as log, fake_server(settings_of(), log, tones=True) as server:
+        talks, breaks = trio.run(
+            partial(
+                talk_over_cuts,
+                server.url,
+                n_cuts=options.cuts,
+                clients=options.clients,
+                seconds=options.conversation_s,
+                seed=options.seed,
+            )
+        )
+    return {"cuts": dict(breaks), **talk_figures(talks)}
+
+
+def run_replicas(options: Options, note: Note) -> dict[str, Any]:
+    """Servers that break."""
+    note(f"{options.clients} clients on 2 replicas behind HAProxy")
+    with tempfile.TemporaryDirectory(prefix="fasttalk-replicas-") as name:
+        folder = Path(name)
+        replicas = [
+            Replica(
+                lambda port, log=folder / f"replica{i}.log": fake_server(
+                    settings_of(), log, tones=True, port=port
+                )
+            )
+            for i in range(2)
+        ]
+        with running(replicas), haproxy(replicas, folder) as port:
+            talks = trio.run(
+                partial(
+                    talk_meanwhile,
+                    f"ws://127.0.0.1:{port}/ws/transcribe",
+                    partial(kill_and_roll, replicas, note),
+                    clients=options.clients,
+                    seconds=options.conversation_s,
+                    seed=options.seed,
+                )
+            )
+    return talk_figures(talks)
+
+
+def run_soak(options: Options, note: Note) -> dict[str, Any]:
+    """A long time."""
+    note(f"{options.clients} clients for {options.minutes:g} minutes")
+    with temporary_log() as log, fake_server(settings_of(), log, tones=True) as server:
+        return trio.run(
+            partial(
+                soak,
+                server,
+                clients=options.clients,
+                seconds=60 * options.minutes,
+                conversation_s=options.conversation_s,
+                seed=options.seed,
+                note=note,
+            )
+        )
+
+
+PARTS: Mapping[str, Callable[[Options, Note], Any]] = {
+    "cuts": run_cuts,
+    "replicas": run_replicas,
+    "soak": run_soak,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    args = _parser().parse_args(arguments)
+    options = Options(
+        cuts=args.cuts,
+        clients=args.clients,
+        conversation_s=args.conversation_s,
+        minutes=args.minutes,
+        seed=args.seed,
+    )
+    report: dict[str, Any] = {}
+    try:
+        run_parts(args.only, PARTS, options, report, args.json)
+    except EXPECTED_ERRORS as error:
+        print(f"rehearse: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    for name, part in report.items():
+        print(f"{name.upper()}")
+        for label, value in part.items():
+            print(f"  {label.replace('_', ' '):26} {value}")
+    return 0 if all(is_kept(part) for part in report.values()) else 1
+
+
+def is_kept(part: Mapping[str, Any]) -> bool:
+    """Whether no word was lost or doubled and no promise broken."""
+    return not (part["conversations_that_differ"] or part["violations"])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.rehearse",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--only", type=_parts, default=["cuts", "replicas"], metavar="PART,...")
+    add("--cuts", type=int, default=1000, help="connections to be cut (default 1000)")
+    add("--clients", type=int, default=20, help="at a time (default 20)")
+    add("--conversation-s", type=float, default=12.0, help="length of one (default 12)")
+    add("--minutes", type=float, default=60.0, help="of the soak (default 60)")
+    add("--seed", type=int, default=1)
+    add("--json", type=Path, help="write all figures there")
+    return parser
+
+
+def _parts(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in PARTS:
+            raise argparse.ArgumentTypeError(f"{name!r}: expected of {', '.join(PARTS)}")
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())

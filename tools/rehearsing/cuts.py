@@ -1,0 +1,94 @@
+"""Connections that break at random points, and whether every word still came, once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import trio
+from attrs import frozen
+from fasttalk_stt.client import ClientSettings
+
+from tools.hearing.statistics import percentiles
+from tools.rehearsing.conversation import Conversation, make_conversation
+from tools.rehearsing.network import Cut, How, Network
+from tools.rehearsing.speaking import Spoken, speak
+
+HOWS: tuple[How, ...] = ("reset", "close", "half_open")
+HELD_SHARE = 0.15
+"""Of the connections that are not cut, so that conversations also end."""
+LONGEST_BYTES = 8 * 16_000 * 4
+"""A cut falls within the first 8 s of audio of its connection."""
+SETTINGS = ClientSettings(max_tries=10, heartbeat_timeout_s=3.0)
+"""A connection that is cut before it has settled anything counts as a try that failed, and here most are
+cut soon: with the usual three tries some clients would rightly give up."""
+
+
+@frozen
+class Talk:
+    """What one client said and what came back."""
+
+    conversation: Conversation
+    spoken: Spoken
+
+
+def random_plan(rng: np.random.Generator) -> Callable[[], Cut | None]:
+    """Cuts of all kinds at random points."""
+
+    def plan() -> Cut | None:
+        if rng.random() < HELD_SHARE:
+            return None
+        return Cut(int(rng.integers(0, LONGEST_BYTES)), HOWS[int(rng.integers(len(HOWS)))])
+
+    return plan
+
+
+async def talk_over_cuts(
+    url: str, *, n_cuts: int, clients: int, seconds: float, seed: int
+) -> tuple[list[Talk], Counter[str]]:
+    """Clients speak one conversation after another until so many connections were cut."""
+    rng = np.random.default_rng(seed)
+    target = urlsplit(url)
+    network = Network(
+        lambda: (str(target.hostname), target.port or 80), random_plan(np.random.default_rng(seed))
+    )
+    talks: list[Talk] = []
+
+    async def keep_talking(broken_url: str) -> None:
+        while network.breaks.total() < n_cuts:
+            conversation = make_conversation(rng, seconds)
+            spoken = await speak(broken_url, conversation.samples, settings=SETTINGS)
+            talks.append(Talk(conversation, spoken))
+
+    async with trio.open_nursery() as nursery:
+        port = await nursery.start(network.serve)
+        async with trio.open_nursery() as speakers:
+            for _ in range(clients):
+                speakers.start_soon(keep_talking, f"ws://127.0.0.1:{port}{target.path}")
+        nursery.cancel_scope.cancel()
+    return talks, network.breaks
+
+
+def talk_figures(talks: Sequence[Talk]) -> dict[str, Any]:
+    """JSON-able: what was lost, doubled or broken, and how long clients were without a connection."""
+    outages = [outage for talk in talks for outage in talk.spoken.outages]
+    wrong = [talk for talk in talks if talk.spoken.words != talk.conversation.words]
+    return {
+        "conversations": len(talks),
+        "words": sum(len(talk.conversation.words) for talk in talks),
+        "words_lost": sum(_missing(t.conversation.words, t.spoken.words) for t in talks),
+        "words_too_many": sum(_missing(t.spoken.words, t.conversation.words) for t in talks),
+        "conversations_that_differ": len(wrong),
+        "violations": sorted({v for talk in talks for v in talk.spoken.violations()})[:20],
+        "errors": dict(Counter(code for talk in talks for code in talk.spoken.errors)),
+        "resumes": len(outages),
+        "resumed_ms": percentiles([1000 * outage_s for _, outage_s in outages], 50, 95, 99),
+    }
+
+
+def _missing(expected: Sequence[str], found: Sequence[str]) -> int:
+    """How many words of the first are not in the second."""
+    return (Counter(expected) - Counter(found)).total()
