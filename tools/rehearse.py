@@ -1,4 +1,4 @@
-"""Rehearses what goes wrong in production, and counts what it cost: words lost, words doubled, promises broken.
+"""Rehearses what goes wrong in production, and counts the words lost, words doubled and promises broken.
 
     python -m tools.rehearse --only cuts --cuts 1000 --json rehearsal.json
 
