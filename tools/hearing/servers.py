@@ -26,6 +26,9 @@ from tools.demo import (
     server_environment,
 )
 
+UNLIMITED = {"CONNECTION_RATE_LIMIT": "0"}
+"""All connections of a measurement come from one address."""
+
 
 class ServerError(Exception):
     """The server did not start; the message quotes the end of its log."""
@@ -51,7 +54,7 @@ def real_server(settings: Mapping[str, str], log: Path) -> Iterator[RunningServe
     """`fasttalk-stt serve` with these settings. Raises ServerError."""
     port = free_port()
     command = [sys.executable, "-m", "fasttalk_stt", "serve"]
-    environment = {**server_environment(os.environ, port), **settings}
+    environment = {**server_environment(os.environ, port), **UNLIMITED, **settings}
     with _running(command, environment, port, log) as server:
         yield server
 
@@ -64,7 +67,7 @@ def fake_server(
     port, monitoring_port = free_port(), free_port()
     command = [sys.executable, "-m", "tools.serve_fake", "--port", str(port)]
     command += ["--monitoring-port", str(monitoring_port), "--blocking-s", str(blocking_s)]
-    environment = {**os.environ, "LOG_FORMAT": "console", **settings}
+    environment = {**os.environ, "LOG_FORMAT": "console", **UNLIMITED, **settings}
     with _running(command, environment, port, log) as server:
         yield server
 
