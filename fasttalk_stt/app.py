@@ -146,7 +146,7 @@ def _add_cors(app: QuartTrio, gate: Gate) -> None:
             gate.check_origin(read_request(request))
         except ProtocolError as error:
             return refusal(error)
-        return Response(status=204, headers=PREFLIGHT_HEADERS)
+        return Response("", status=204, headers=PREFLIGHT_HEADERS)
 
     @app.after_request
     async def allow(response: Response) -> Response:

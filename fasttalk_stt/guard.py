@@ -45,6 +45,9 @@ CLOSE_LINGER_S = 2.0
 """How long a refused sender may take to read its close frame. Closing at once would answer the
 data still on its way with a reset, which can destroy the frame that says why."""
 
+READ_PIECE_BYTES = 1_024
+"""Of the head of a request; so much it may be larger than `h11_max_incomplete_size`."""
+
 _CREDENTIAL_HEADERS = frozenset(
     {b"authorization", b"cookie", b"proxy-authorization", b"sec-websocket-protocol"}
 )
@@ -124,6 +127,18 @@ class Http1Protocol(H11Protocol):
     Hypercorn turns a plain connection into HTTP/2 on the client's word. Its HTTP/2 WebSockets
     crash (hypercorn issue 329), and a proxy in front is the place for HTTP/2 and TLS.
     """
+
+    async def handle(self, event: Event) -> None:
+        """Hand a large read on in pieces: h11 measures only a head that is still incomplete, so one that
+        comes in a single read of 64 KiB would pass whatever its size."""
+        if not isinstance(event, RawData) or self.stream is not None:
+            await super().handle(event)
+            return
+        # An empty read is the end of the stream.
+        for start in range(0, max(len(event.data), 1), READ_PIECE_BYTES):
+            await super().handle(RawData(event.data[start : start + READ_PIECE_BYTES]))
+            if getattr(self.connection, "their_state", None) is h11.ERROR:
+                return
 
     async def _check_protocol(self, event: h11.Request) -> None:
         pass

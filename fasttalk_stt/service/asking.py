@@ -24,14 +24,14 @@ _STATUSES = {UNAUTHORIZED.code: 401, FORBIDDEN_ORIGIN.code: 403, RATE_LIMITED.co
 def read_request(asked: HttpRequest | Websocket) -> Request:
     """Read who asks. Only an upgrade may carry its credential in a subprotocol or the address."""
     headers = asked.headers
-    client = (asked.scope or {}).get("client")
-    is_upgrade = isinstance(asked, Websocket)
+    client = asked.scope.get("client")
+    upgrade = asked if isinstance(asked, Websocket) else None
     return Request(
         # Not the header of that name: anybody can send one.
         peer=client[0] if client else None,
         authorization=tuple(headers.getlist("Authorization")),
-        subprotocols=tuple(asked.requested_subprotocols) if is_upgrade else (),
-        query_tokens=tuple(asked.args.getlist("token")) if is_upgrade else (),
+        subprotocols=() if upgrade is None else tuple(upgrade.requested_subprotocols),
+        query_tokens=() if upgrade is None else tuple(upgrade.args.getlist("token")),
         origins=tuple(headers.getlist("Origin")),
         forwarded_for=tuple(headers.getlist("X-Forwarded-For")),
     )

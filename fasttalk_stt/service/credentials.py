@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from fasttalk_stt.access.api_keys import AccessError, KeyRing, read_inline_keys, read_key_file
+from fasttalk_stt.access.api_keys import (
+    AccessError,
+    ApiKey,
+    KeyRing,
+    read_inline_keys,
+    read_key_file,
+)
 from fasttalk_stt.access.policy import Policy
 from fasttalk_stt.access.tokens import (
     TokenVerifier,
@@ -30,7 +36,7 @@ def load_policy(settings: Settings) -> Policy:
 
     Raises SettingsError, in one line that shows no secret.
     """
-    keys = []
+    keys: list[ApiKey] = []
     if settings.api_keys is not None:
         keys += _using("API_KEYS", lambda: read_inline_keys(settings.api_keys or ""))
     if settings.api_keys_file is not None:
