@@ -53,7 +53,7 @@ def create_app(services: Services) -> QuartTrio:
     gate = services.access
     # Before the guard: a browser asks beforehand without the page's credential.
     _add_cors(app, gate)
-    _guard_routes(app, gate.check)
+    _guard_routes(app, gate.enter)
     _add_reports(app, services)
 
     @app.websocket("/ws/transcribe")

@@ -95,16 +95,8 @@ class Gate:
                 )
         return visitor
 
-    def check(self, request: Request) -> None:
-        """Check an ordinary request's origin and credential.
-
-        Raises ProtocolError (`forbidden_origin`, `unauthorized`).
-        """
-        self.check_origin(request)
-        self.identify(request)
-
     def enter(self, request: Request) -> Visitor:
-        """Check an upgrade request's origin and credential.
+        """Check a request's origin and credential.
 
         Refused attempts are counted for their address, so that guessing is slow and the log stays
         short; valid credentials pass whatever else comes from that address. Raises ProtocolError

@@ -45,6 +45,7 @@ def log(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
     """All that is logged at any level, by structlog, the standard library and Hypercorn's access log."""
     root, access = logging.getLogger(), logging.getLogger("hypercorn.access")
     kept = root.handlers, root.level, access.handlers, access.level
+    structured = structlog.get_config()
     stream = io.StringIO()
     configure_logging("json", stream=stream)
     root.setLevel(logging.DEBUG)
@@ -57,7 +58,7 @@ def log(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
     root.handlers, access.handlers = kept[0], kept[2]
     root.setLevel(kept[1])
     access.setLevel(kept[3])
-    structlog.reset_defaults()
+    structlog.configure(**structured)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import trio
 from attrs import frozen
 
 from fasttalk_stt.access.api_keys import digest, new_key
+from fasttalk_stt.access.carriers import Request
 from fasttalk_stt.access.origins import Origins, read_origins
 from fasttalk_stt.protocol.errors import UNAUTHORIZED, ProtocolError
 from fasttalk_stt.service.credentials import load_monitoring_token, load_policy
@@ -439,6 +440,32 @@ async def test_revoked_keys_lose_their_connections(
     parted = {str(each.principal): each.parted_with for each in door.guests}
     assert parted == {"key:backend": revoked, "token:anna": None}
     assert (await door.knock(bearer(KEY))).status == 401
+    # A token is revoked with the key it was checked with.
+    gate.replace(load_policy(Settings(jwt_secret="another" * 8, vad="webrtc")))
+    await trio.testing.wait_all_tasks_blocked()
+    door.services.connections.part_invalid(gate.is_valid, revoked)
+    assert all(each.parted_with is revoked for each in door.guests)
+
+
+async def test_a_key_that_is_moved_to_another_name_is_revoked(tmp_path: Path) -> None:
+    gate = Gate(load_policy(settings(tmp_path)))
+    visitor = load_policy(settings(tmp_path)).identify(Request(authorization=(f"Bearer {KEY}",)), 0)
+    assert gate.is_valid(visitor)
+    gate.replace(load_policy(Settings(api_keys=f"other:{digest(KEY)}", vad="webrtc")))
+    assert not gate.is_valid(visitor)
+
+
+async def test_guessing_over_http_is_slow_too(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    door = Door(Gate(load_policy(settings(tmp_path)), connections_per_minute=2))
+    client = door.app.test_client()
+    wrong, right = dict(bearer("guess")), dict(bearer(KEY))
+    statuses = [(await client.get("/stats", headers=wrong)).status_code for _ in range(4)]
+    assert statuses == [401, 401, 429, 429]
+    # Whoever has a key may ask as often as they like.
+    statuses = [(await client.get("/stats", headers=right)).status_code for _ in range(4)]
+    assert statuses == [200] * 4
 
 
 @pytest.mark.parametrize(
