@@ -50,6 +50,8 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
 
     Raises SettingsError for credentials that cannot be used, and what `make_ears` raises.
     """
+    # First, since their files are what an operator changes most.
+    access, monitoring = make_gate(settings), MonitoringGate(load_monitoring_token(settings))
     scheduler = Scheduler(
         engine,
         batch_size=settings.batch_size,
@@ -76,8 +78,8 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
         ),
         model_name=lambda: engine.model_name,
         load=scheduler.load,
-        access=make_gate(settings),
-        monitoring=MonitoringGate(load_monitoring_token(settings)),
+        access=access,
+        monitoring=monitoring,
     )
     return Composition(
         services,
