@@ -5,18 +5,20 @@ What the routes answer is made in `service`; what happens on the WebSocket, in `
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import attrs
 from quart import Response, jsonify, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from fasttalk_stt import __version__
-from fasttalk_stt.protocol.codec import error_message
+from fasttalk_stt.access.carriers import Request, chosen_subprotocol
 from fasttalk_stt.protocol.errors import ProtocolError
+from fasttalk_stt.service.asking import read_request, refusal
 from fasttalk_stt.service.front_page import front_page
+from fasttalk_stt.service.gate import Gate
 from fasttalk_stt.service.reports import health_report, statistics_report
 from fasttalk_stt.service.services import Services
 from fasttalk_stt.service.websocket import run_connection
@@ -35,21 +37,43 @@ ENDPOINTS = {
 }
 
 
+PREFLIGHT_HEADERS = {
+    "Access-Control-Allow-Methods": "GET",
+    "Access-Control-Allow-Headers": "Authorization",
+    "Access-Control-Max-Age": "600",
+}
+
+OPEN_ENDPOINTS = frozenset({"live", "ready"})
+"""Probes, which have no credentials."""
+
+
 def create_app(services: Services) -> QuartTrio:
     """Make the main application: the WebSocket, health, statistics and a front page."""
     app = _new_app()
+    gate = services.access
+    # Before the guard: a browser asks beforehand without the page's credential.
+    _add_cors(app, gate)
+    _guard_routes(app, gate.enter)
     _add_reports(app, services)
 
     @app.websocket("/ws/transcribe")
     async def transcribe() -> Response | None:
+        asked = read_request(websocket)
         try:
+            visitor = gate.enter(asked)
             services.readiness.check_model()
-            with services.connections.admit() as ticket:
+            gate.count(visitor)
+            with services.connections.admit(visitor) as ticket:
+                gate.redeem(visitor)
                 # The connection contains its own errors, so what is refused below is admission.
                 await run_connection(
                     websocket._get_current_object(),  # type: ignore[attr-defined]
                     ticket,
-                    services.connect,
+                    partial(
+                        services.connect, principal=visitor.principal, audio=gate.audio(visitor)
+                    ),
+                    subprotocol=chosen_subprotocol(asked),
+                    expires_in_s=gate.seconds_left(visitor),
                 )
         except ProtocolError as error:
             return refusal(error)
@@ -79,16 +103,9 @@ def create_app(services: Services) -> QuartTrio:
 def create_monitoring_app(services: Services) -> QuartTrio:
     """Make the operators' application: health and statistics on a port of their own."""
     app = _new_app()
+    _guard_routes(app, services.monitoring.check)
     _add_reports(app, services)
     return app
-
-
-def refusal(error: ProtocolError) -> Response:
-    """Answer an upgrade request with 503 and the error that a connection would have sent."""
-    response = jsonify(type="error", error=attrs.asdict(error_message(error).error))
-    response.status_code = 503
-    response.headers["Retry-After"] = str(math.ceil(error.retry_after_s or 1.0))
-    return response
 
 
 def _new_app() -> QuartTrio:
@@ -102,6 +119,39 @@ def _new_app() -> QuartTrio:
         return response
 
     return app
+
+
+def _guard_routes(app: QuartTrio, check: Callable[[Request], object]) -> None:
+    """Have `check` refuse HTTP requests, unknown paths included; the WebSocket has its own check."""
+
+    @app.before_request
+    async def guard() -> Response | None:
+        if request.endpoint in OPEN_ENDPOINTS:
+            return None
+        try:
+            check(read_request(request))
+        except ProtocolError as error:
+            return refusal(error)
+        return None
+
+
+def _add_cors(app: QuartTrio, gate: Gate) -> None:
+    """Let pages of listed origins read the answers, refusals included."""
+
+    @app.before_request
+    async def preflight() -> Response | None:
+        if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+            return None
+        try:
+            gate.check_origin(read_request(request))
+        except ProtocolError as error:
+            return refusal(error)
+        return Response("", status=204, headers=PREFLIGHT_HEADERS)
+
+    @app.after_request
+    async def allow(response: Response) -> Response:
+        response.headers.update(gate.cors_headers(read_request(request)))
+        return response
 
 
 def _add_reports(app: QuartTrio, services: Services) -> None:

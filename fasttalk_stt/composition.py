@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from fasttalk_stt.access.origins import Origins
 from fasttalk_stt.audio.cascade import CascadeVad
 from fasttalk_stt.audio.vad import VoiceDetector
 from fasttalk_stt.audio.webrtc import WebRtcVad
@@ -33,6 +34,8 @@ from fasttalk_stt.inference.turn_judge import TurnJudge
 from fasttalk_stt.inference.whisperx_engine import WhisperXEngine
 from fasttalk_stt.protocol.config import primary_language
 from fasttalk_stt.service.connections import ConnectionManager
+from fasttalk_stt.service.credentials import load_monitoring_token, load_policy
+from fasttalk_stt.service.gate import Gate, MonitoringGate
 from fasttalk_stt.service.model_owner import own_model
 from fasttalk_stt.service.readiness import Readiness
 from fasttalk_stt.service.services import Composition, Services
@@ -43,7 +46,12 @@ _GATE_SENSITIVITY = 0
 
 
 def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Composition:
-    """Connect `engine`, sessions and service; `guard` counts what the web server contains."""
+    """Connect `engine`, sessions and service; `guard` counts what the web server contains.
+
+    Raises SettingsError for credentials that cannot be used, and what `make_ears` raises.
+    """
+    # First, since their files are what an operator changes most.
+    access, monitoring = make_gate(settings), MonitoringGate(load_monitoring_token(settings))
     scheduler = Scheduler(
         engine,
         batch_size=settings.batch_size,
@@ -70,10 +78,21 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
         ),
         model_name=lambda: engine.model_name,
         load=scheduler.load,
+        access=access,
+        monitoring=monitoring,
     )
     return Composition(
         services,
         partial(own_model, engine, scheduler, services.readiness, language=settings.language),
+    )
+
+
+def make_gate(settings: Settings) -> Gate:
+    """Make what guards the main port. Raises SettingsError for credentials that cannot be used."""
+    return Gate(
+        load_policy(settings),
+        origins=Origins(settings.allowed_origins),
+        connections_per_minute=settings.connection_rate_limit,
     )
 
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import h11
+import hypercorn.config
 import hypercorn.protocol
 import hypercorn.protocol.h11
 import hypercorn.trio.run
@@ -22,6 +24,7 @@ import structlog
 import trio
 from attrs import Factory, define
 from hypercorn.events import Event, RawData
+from hypercorn.logging import Logger
 from hypercorn.protocol.events import Body, Data, Request, StreamClosed
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h11 import H11Protocol
@@ -41,6 +44,13 @@ of kilobytes of text."""
 CLOSE_LINGER_S = 2.0
 """How long a refused sender may take to read its close frame. Closing at once would answer the
 data still on its way with a reset, which can destroy the frame that says why."""
+
+READ_PIECE_BYTES = 1_024
+"""Of the head of a request; so much it may be larger than `h11_max_incomplete_size`."""
+
+_CREDENTIAL_HEADERS = frozenset(
+    {b"authorization", b"cookie", b"proxy-authorization", b"sec-websocket-protocol"}
+)
 
 
 @define
@@ -118,6 +128,18 @@ class Http1Protocol(H11Protocol):
     crash (hypercorn issue 329), and a proxy in front is the place for HTTP/2 and TLS.
     """
 
+    async def handle(self, event: Event) -> None:
+        """Hand a large read on in pieces: h11 measures only a head that is still incomplete, so one that
+        comes in a single read of 64 KiB would pass whatever its size."""
+        if not isinstance(event, RawData) or self.stream is not None:
+            await super().handle(event)
+            return
+        # An empty read is the end of the stream.
+        for start in range(0, max(len(event.data), 1), READ_PIECE_BYTES):
+            await super().handle(RawData(event.data[start : start + READ_PIECE_BYTES]))
+            if getattr(self.connection, "their_state", None) is h11.ERROR:
+                return
+
     async def _check_protocol(self, event: h11.Request) -> None:
         pass
 
@@ -194,6 +216,28 @@ class GuardedWSStream(WSStream):
         await self.send(StreamClosed(stream_id=self.stream_id))
 
 
+class DiscreetLogger(Logger):
+    """Hypercorn's log, whose access lines hold no credential whatever their format asks for.
+
+    Query strings (`?token=`) and referrers' are replaced, the headers that carry credentials and the
+    process's environment, which a format may name too, are left out.
+    """
+
+    def atoms(self, request: Any, response: Any, request_time: float) -> Mapping[str, str]:
+        safe = dict(request)
+        safe["path"] = request["path"].partition("?")[0]
+        safe["query_string"] = b"[withheld]" if request["query_string"] else b""
+        safe["headers"] = [
+            (name, value.partition(b"?")[0] if name.lower() == b"referer" else value)
+            for name, value in request["headers"]
+            if name.lower() not in _CREDENTIAL_HEADERS
+        ]
+        atoms = super().atoms(safe, response, request_time)  # type: ignore[arg-type]
+        for name in [each for each in atoms if each.endswith("}e")]:
+            del atoms[name]  # type: ignore[attr-defined]
+        return atoms
+
+
 def install_guard() -> GuardStatistics:
     """Make Hypercorn serve through the guard from now on, in this process; returns its counts.
 
@@ -204,6 +248,7 @@ def install_guard() -> GuardStatistics:
     statistics = GuardStatistics()
     guarded_stream = type("GuardedWSStream", (GuardedWSStream,), {"statistics": statistics})
     vars(hypercorn.trio.run)["TCPServer"] = partial(GuardedTCPServer, statistics=statistics)
+    hypercorn.config.Config.logger_class = DiscreetLogger
     vars(hypercorn.protocol)["H11Protocol"] = Http1Protocol
     vars(hypercorn.protocol.h11)["WSStream"] = guarded_stream
     return statistics

@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "websocket_ping_interval": 20,
     "read_timeout": 60,
     "keep_alive_timeout": 5,
+    "h11_max_incomplete_size": 16_384,
     "graceful_timeout": 1,
     "include_server_header": False,
     "logconfig_dict": {

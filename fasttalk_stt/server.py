@@ -6,7 +6,6 @@ servers; the first signal drains, the second kills. What is served is in `app`.
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -23,15 +22,18 @@ from hypercorn.trio.run import worker_serve
 from hypercorn.utils import wrap_app
 from quart_trio import QuartTrio
 
+from fasttalk_stt.access.addresses import is_loopback
 from fasttalk_stt.app import create_app, create_monitoring_app
 from fasttalk_stt.composition import compose, make_engine
 from fasttalk_stt.guard import GuardStatistics, install_guard
 from fasttalk_stt.hypercorn_settings import load_hypercorn_settings, make_config
 from fasttalk_stt.inference.engine import Engine
 from fasttalk_stt.listening import bind_port
+from fasttalk_stt.protocol.errors import UNAUTHORIZED, ProtocolError
+from fasttalk_stt.service.credentials import load_policy
 from fasttalk_stt.service.readiness import ReadinessState
 from fasttalk_stt.service.services import Composition, Services
-from fasttalk_stt.settings import Settings
+from fasttalk_stt.settings import Settings, SettingsError
 
 logger = structlog.get_logger(__name__)
 
@@ -89,10 +91,11 @@ async def serve_composition(
         )
         parts = compose_with(install_guard())
         stack.enter_context(parts.services.loop.watching())
-        _warn_if_open(settings.websocket_host)
+        _warn_if_open(parts.services, settings.websocket_host)
         stop = trio.Event()
         async with trio.open_nursery() as nursery:
             await nursery.start(_watch_signals, stop)
+            await nursery.start(_reload_on_hangup, settings, parts.services)
             nursery.start_soon(parts.own_model)
             await nursery.start(
                 partial(
@@ -128,6 +131,8 @@ def make_hosted_app(settings: Settings, engine: Engine) -> QuartTrio:
     are refused, but the process lives on: an application cannot stop its server.
     """
     parts = compose(settings, engine, install_guard())
+    # Where it will listen is its server's affair: taken for public.
+    _warn_if_open(parts.services, None)
     app = create_app(parts.services)
 
     async def own_model() -> None:
@@ -207,10 +212,40 @@ async def _watch_signals(stop: trio.Event, *, task_status: trio.TaskStatus[None]
             stop.set()
 
 
-def _warn_if_open(host: str) -> None:
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    if not local:
-        logger.warning("open_to_everyone", host=host, advice="keep the port behind a gateway")
+async def _reload_on_hangup(
+    settings: Settings, services: Services, *, task_status: trio.TaskStatus[None]
+) -> None:
+    """At each SIGHUP read the credentials' files again, and part with whoever has lost theirs."""
+    with trio.open_signal_receiver(signal.SIGHUP) as signals:
+        task_status.started()
+        async for _ in signals:
+            try:
+                # In a thread: a file may lie on a disk that is far away.
+                policy = await trio.to_thread.run_sync(load_policy, settings)
+            except SettingsError as error:
+                logger.error("credentials_not_reloaded", problem=str(error), advice="old ones hold")
+                continue
+            services.access.replace(policy)
+            n_parted = services.connections.part_invalid(
+                services.access.is_valid,
+                ProtocolError(UNAUTHORIZED, "The credential of this connection has been revoked."),
+            )
+            logger.info("credentials_reloaded", connections_closed=n_parted)
+
+
+def _warn_if_open(services: Services, host: str | None) -> None:
+    """Tell the operator, loudly and once for each port, that anybody who reaches it gets in."""
+    if host is not None and is_loopback(host):
+        return
+    if services.access.is_open:
+        logger.warning(
+            "open_to_everyone",
+            host=host,
+            advice="set API_KEYS_FILE or JWT_*, or keep the port behind a gateway; see docs/security.md",
+        )
+    if services.monitoring.is_open and host is not None:
+        logger.warning(
+            "monitoring_open_to_everyone",
+            host=host,
+            advice="set MONITORING_TOKEN, or keep MONITORING_PORT behind a firewall",
+        )

@@ -15,12 +15,14 @@ from typing import Any, Literal
 import attrs
 from attrs import field, frozen
 
+from fasttalk_stt.access.addresses import read_networks
+from fasttalk_stt.access.api_keys import AccessError
+from fasttalk_stt.access.origins import read_origins
+from fasttalk_stt.access.variables import check_promises
 from fasttalk_stt.protocol.config import is_language_tag
 
-NOT_ENFORCED = ("API_KEYS", "ALLOWED_ORIGINS", "CONNECTION_RATE_LIMIT", "MESSAGE_RATE_LIMIT")
-"""Variables that promise a protection which this version does not give."""
-
-NOT_ENFORCED_PREFIX = "JWT_"
+MASK = "********"
+"""What is shown of a secret that is set."""
 
 VAD_KINDS = ("cascade", "webrtc", "silero")
 ENDPOINTERS = ("silence", "adaptive", "smart")
@@ -136,6 +138,33 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
+def _file(variable: str, allowed: str) -> Any:
+    """A file that exists; None where the variable is unset. What it holds is read by its user."""
+    return _setting(
+        variable,
+        Path,
+        lambda value: value is None or (isinstance(value, Path) and value.is_file()),
+        f"{allowed} that can be read",
+        default=None,
+    )
+
+
+def _secret(variable: str) -> Any:
+    """A text that is shown nowhere, not even where it is refused; its user checks it."""
+    metadata = {"variable": variable, "read": str, "secret": True}
+    return field(default=None, repr=False, metadata=metadata)
+
+
+def _claim(variable: str) -> Any:
+    return _setting(
+        variable,
+        str,
+        lambda value: value is None or (isinstance(value, str) and value.isprintable()),
+        "a printable text",
+        default=None,
+    )
+
+
 @frozen(kw_only=True)
 class Settings:
     """All settings, every value in range.
@@ -167,13 +196,7 @@ class Settings:
         "ENDPOINTER", "adaptive", ENDPOINTERS
     )
     speculation: bool = _switch("SPECULATION", True)
-    backchannels_file: Path | None = _setting(
-        "BACKCHANNELS_FILE",
-        Path,
-        lambda value: value is None or (isinstance(value, Path) and value.is_file()),
-        "a TOML file that can be read",
-        default=None,
-    )
+    backchannels_file: Path | None = _file("BACKCHANNELS_FILE", "a TOML file")
     """None: the lists that come with the package."""
     language: str | None = _setting(
         "LANGUAGE",
@@ -221,6 +244,39 @@ class Settings:
     transcription_failure_threshold: int = _whole("TRANSCRIPTION_FAILURE_THRESHOLD", 5, 1, 1_000)
     gpu_failure_threshold: int = _whole("GPU_FAILURE_THRESHOLD", 3, 1, 1_000)
 
+    # What the secrets and the files hold is checked by `service.access`, at the start too.
+    api_keys: str | None = _secret("API_KEYS")
+    api_keys_file: Path | None = _file("API_KEYS_FILE", "a TOML file of [keys.NAME] tables")
+    jwt_secret: str | None = _secret("JWT_SECRET")
+    jwt_secret_file: Path | None = _file("JWT_SECRET_FILE", "a file with a shared secret")
+    jwt_public_key_file: Path | None = _file("JWT_PUBLIC_KEY_FILE", "a public key in PEM")
+    jwt_jwks_file: Path | None = _file("JWT_JWKS_FILE", "a JSON Web Key Set")
+    jwt_audience: str | None = _claim("JWT_AUDIENCE")
+    jwt_issuer: str | None = _claim("JWT_ISSUER")
+    jwt_leeway_s: float = _seconds("JWT_LEEWAY_S", 30.0, 0.0, 600.0)
+    jwt_query_max_s: float = _seconds("JWT_QUERY_MAX_S", 300.0, 1.0, 86_400.0)
+    allowed_origins: tuple[str, ...] | None = _setting(
+        "ALLOWED_ORIGINS",
+        read_origins,
+        lambda value: value is None or isinstance(value, tuple),
+        'origins such as "https://app.example.com" separated by commas, or "*"',
+        default=None,
+    )
+    """None: every page may."""
+    trusted_proxies: tuple[str, ...] = _setting(
+        "TRUSTED_PROXIES",
+        read_networks,
+        lambda value: isinstance(value, tuple),
+        'networks such as "10.0.0.0/8" separated by commas',
+        default=(),
+    )
+    connection_rate_limit: int = _whole("CONNECTION_RATE_LIMIT", 60, 0, 1_000_000, "a minute")
+    """For each key, subject or address; 0: no limit."""
+    message_rate_limit: int = _whole("MESSAGE_RATE_LIMIT", 200, 0, 1_000_000, "a second")
+    """Of one connection, see `access.rates`; 0: no limit."""
+    monitoring_token: str | None = _secret("MONITORING_TOKEN")
+    monitoring_token_file: Path | None = _file("MONITORING_TOKEN_FILE", "a file with a token")
+
     log_format: str = _choice("LOG_FORMAT", "auto", ("auto", "console", "json"))
 
     def __attrs_post_init__(self) -> None:
@@ -234,15 +290,13 @@ class Settings:
         """Read the settings from `environ`; a variable that is empty counts as unset.
 
         Raises SettingsError for the first bad value, and for a variable that promises a
-        protection this version does not have.
+        protection and does not give it.
         """
-        for variable in sorted(environ):
-            promises = variable in NOT_ENFORCED or variable.startswith(NOT_ENFORCED_PREFIX)
-            if promises and environ[variable].strip():
-                raise SettingsError(
-                    f"{variable} is set, but this version does not enforce it and would serve "
-                    "everybody: unset it, and keep the port behind your own gateway"
-                )
+        known = {attribute.metadata["variable"] for attribute in attrs.fields(cls)}
+        try:
+            check_promises({name for name, text in environ.items() if text.strip()}, known)
+        except AccessError as error:
+            raise SettingsError(str(error)) from None
         values = {}
         for attribute in attrs.fields(cls):
             text = environ.get(attribute.metadata["variable"], "").strip()
@@ -251,11 +305,16 @@ class Settings:
         return cls(**values)
 
     def effective(self, environ: Mapping[str, str]) -> list[EffectiveSetting]:
-        """List every value with its source; `environ` is what the settings were read from."""
+        """List every value with its source, secrets masked; `environ` is what the settings were read
+        from."""
         return [
             EffectiveSetting(
                 variable=attribute.metadata["variable"],
-                value=getattr(self, attribute.name),
+                value=(
+                    MASK
+                    if attribute.metadata.get("secret") and getattr(self, attribute.name)
+                    else getattr(self, attribute.name)
+                ),
                 source=(
                     "environment"
                     if environ.get(attribute.metadata["variable"], "").strip()

@@ -19,7 +19,7 @@ import fasttalk_stt
 PACKAGE = "fasttalk_stt"
 SOURCES = Path(fasttalk_stt.__file__).parent
 
-PURE_FOLDERS = frozenset({"protocol", "audio", "conversation"})
+PURE_FOLDERS = frozenset({"protocol", "access", "audio", "conversation"})
 NOT_IN_PURE_FOLDERS = frozenset(
     {
         "trio",
@@ -36,10 +36,11 @@ NOT_IN_PURE_FOLDERS = frozenset(
 ONLY_IN_INFERENCE = frozenset({"torch", "whisperx", "faster_whisper", "onnxruntime"})
 UPPER_LAYERS = frozenset({"service", "app", "server", "asgi", "cli"})
 FORBIDDEN_INSIDE: Mapping[str, frozenset[str]] = {
-    "protocol": UPPER_LAYERS | {"connection", "inference", "conversation", "audio"},
-    "audio": UPPER_LAYERS | {"connection", "inference", "conversation"},
-    "conversation": UPPER_LAYERS | {"connection"},
-    "inference": UPPER_LAYERS | {"connection"},
+    "protocol": UPPER_LAYERS | {"connection", "inference", "conversation", "audio", "access"},
+    "access": UPPER_LAYERS | {"connection", "inference", "conversation", "audio", "settings"},
+    "audio": UPPER_LAYERS | {"connection", "inference", "conversation", "access"},
+    "conversation": UPPER_LAYERS | {"connection", "access"},
+    "inference": UPPER_LAYERS | {"connection", "access"},
     "connection": UPPER_LAYERS,
 }
 """Part of the package: the parts it must not import."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from fasttalk_stt.settings import NOT_ENFORCED, Settings, SettingsError
+from fasttalk_stt.settings import MASK, Settings, SettingsError
 
 SPECIFIED_DEFAULTS = {
     "WEBSOCKET_HOST": "0.0.0.0",  # noqa: S104
@@ -30,6 +30,10 @@ SPECIFIED_DEFAULTS = {
     "TRANSCRIPTION_TIMEOUT": 10.0,
     "DRAIN_TIMEOUT": 20.0,
     "MAX_SESSION_SECONDS": 14400.0,
+    "API_KEYS": None,
+    "ALLOWED_ORIGINS": None,
+    "CONNECTION_RATE_LIMIT": 60,
+    "MESSAGE_RATE_LIMIT": 200,
 }
 
 
@@ -90,6 +94,11 @@ def test_language_can_be_detected_explicitly(text: str) -> None:
         ("COMPUTE_TYPE", "int4", "int8"),
         ("MODEL_FALLBACKS", "small,,base", "commas"),
         ("LOG_FORMAT", "xml", "json"),
+        ("ALLOWED_ORIGINS", "app.example.com", "https://app.example.com"),
+        ("ALLOWED_ORIGINS", "https://app.example.com/path", "https://app.example.com"),
+        ("TRUSTED_PROXIES", "proxy.internal", "10.0.0.0/8"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "10.0.0.0/8"),
+        ("CONNECTION_RATE_LIMIT", "-1", "0-1000000 a minute"),
     ],
 )
 def test_bad_value_is_one_line_with_variable_value_and_what_is_allowed(
@@ -109,17 +118,50 @@ def test_values_are_checked_when_made_by_hand_too(value: object) -> None:
         Settings(buffer_duration_s=value)
 
 
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"API_KEYS_FILE=.*keys\.toml is not allowed"):
+        Settings.from_environment({"API_KEYS_FILE": str(tmp_path / "keys.toml")})
+
+
 def test_ports_must_differ() -> None:
     with pytest.raises(SettingsError, match="MONITORING_PORT=8000"):
         Settings.from_environment({"MONITORING_PORT": "8000"})
     assert Settings(websocket_port=0, monitoring_port=0).websocket_port == 0
 
 
-@pytest.mark.parametrize("variable", [*NOT_ENFORCED, "JWT_SECRET"])
-def test_a_promise_of_protection_that_is_not_kept_stops_the_start(variable: str) -> None:
-    with pytest.raises(SettingsError, match=f"{variable} is set, but"):
-        Settings.from_environment({variable: "x"})
-    Settings.from_environment({variable: ""})
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        (
+            {"JWT_ALGORITHM": "HS256", "JWT_SECRET": "x" * 32},
+            "JWT_ALGORITHM is set, but there is no",
+        ),
+        ({"JWT_AUDIENCE": "stt"}, "JWT_AUDIENCE is set, but no key to check tokens with"),
+        (
+            {"JWT_SECRET": "x" * 32, "JWT_JWKS_FILE": "keys.json"},
+            "JWT_SECRET and JWT_JWKS_FILE are set together",
+        ),
+        (
+            {"MONITORING_TOKEN": "x" * 32, "MONITORING_TOKEN_FILE": "token"},
+            "MONITORING_TOKEN and MONITORING_TOKEN_FILE are set together",
+        ),
+    ],
+)
+def test_a_promise_of_protection_that_is_not_kept_stops_the_start(
+    environ: dict[str, str], problem: str
+) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        Settings.from_environment(environ)
+    Settings.from_environment(dict.fromkeys(environ, ""))
+
+
+def test_secrets_are_shown_nowhere() -> None:
+    environ = {name: f"secret-of-{name}" for name in ("API_KEYS", "JWT_SECRET", "MONITORING_TOKEN")}
+    settings = Settings.from_environment(environ)
+    assert settings.jwt_secret == "secret-of-JWT_SECRET"  # noqa: S105
+    told = {each.variable: each.value for each in settings.effective(environ)}
+    assert [told[name] for name in environ] == [MASK] * 3
+    assert "secret-of" not in repr(settings)
 
 
 def test_source_of_each_value_is_told() -> None:

@@ -29,7 +29,7 @@ PREFERRED_PORT = 8000
 MODEL = "base"
 """In the `embedded` extra. MODEL in the environment overrides it."""
 
-OWN_SETTINGS = ("API_KEYS", "JWT_", "ALLOWED_ORIGINS", "LANGUAGE")
+OWN_SETTINGS = ("API_KEYS", "JWT_", "ALLOWED_ORIGINS", "MONITORING_TOKEN", "LANGUAGE")
 """Settings (by how they begin) that would lock the demo out of its own server or mislead it."""
 
 HIGHEST_WER = 0.3

@@ -1,4 +1,4 @@
-"""The `fasttalk-stt` command: serve, transcribe, models, config.
+"""The `fasttalk-stt` command: serve, transcribe, models, config, keys.
 
 Each subcommand is a module with `add_parser` and `run`. Here is what they share: a user's error
 becomes one line on stderr and a non-zero exit code, never a traceback.
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from fasttalk_stt import __version__
 from fasttalk_stt.cli import config as config
+from fasttalk_stt.cli import keys as keys
 from fasttalk_stt.cli import models as models
 from fasttalk_stt.cli import serve as serve
 from fasttalk_stt.cli import transcribe as transcribe
@@ -33,7 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"fasttalk-stt {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands = {"serve": serve, "transcribe": transcribe, "models": models, "config": config}
+    commands = {
+        "serve": serve,
+        "transcribe": transcribe,
+        "models": models,
+        "config": config,
+        "keys": keys,
+    }
     for command in commands.values():
         command.add_parser(subparsers)
     args = parser.parse_args(argv)

@@ -24,7 +24,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the settings of the current environment. None of them is a secret."""
+    """Print the settings of the current environment, secrets masked."""
     settings = Settings.from_environment(os.environ).effective(os.environ)
     if args.json:
         report = {

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 import structlog
 import trio
 
+from fasttalk_stt.access.principal import ANONYMOUS, Principal
+from fasttalk_stt.access.rates import Bucket
 from fasttalk_stt.connection.ears import Ears
 from fasttalk_stt.connection.listener import Listener
 from fasttalk_stt.connection.live import (
@@ -89,17 +91,23 @@ class Connection:
         scheduler: Scheduler,
         ears: Ears,
         sessions: SessionRegistry | None = None,
+        principal: Principal = ANONYMOUS,
+        audio: Bucket | None = None,
         wall_clock: Callable[[], datetime] = _utc_now,
     ) -> None:
-        """`sessions` is shared by the connections of a server; alone, a connection needs none."""
+        """`sessions` is shared by the connections of a server; alone, a connection needs none.
+
+        `principal` is whose it is; `audio` what they may still send, in seconds, None for any amount.
+        """
         self._transport = transport
         self._settings = settings
         self._sessions = SessionRegistry() if sessions is None else sessions
+        self._principal = principal
         self._wall_clock = wall_clock
         self._machine = StateMachine()
         self._session_ids: list[str] = []
         self._drain_asked = trio.Event()
-        self._lost_session: str | None = None
+        self._parting_with: ProtocolError | None = None
         self._parting = trio.Event()
         self._scope = trio.CancelScope()
 
@@ -134,6 +142,7 @@ class Connection:
             wall_clock=wall_clock,
             perform=self._perform,
             started=self._claim,
+            audio=audio,
         )
         self._listener = Listener(
             receive_incoming,
@@ -159,8 +168,18 @@ class Connection:
 
     def lose_session(self, session_id: str) -> None:
         """Another connection took this one's session over: close with 1008."""
-        self._lost_session = session_id
-        self._parting.set()
+        self.part(
+            ProtocolError(
+                SESSION_ALREADY_STARTED,
+                f"Session {session_id} was taken over by another connection; this one closes.",
+            )
+        )
+
+    def part(self, error: ProtocolError) -> None:
+        """Tell the client that error and close, with its close code or 1008. The first reason holds."""
+        if self._parting_with is None:
+            self._parting_with = error
+            self._parting.set()
 
     async def run(self) -> None:
         self._machine.apply(Transition.ACCEPT)
@@ -171,7 +190,7 @@ class Connection:
                     self._listener.run,
                     self._transcriber.run,
                     self._drain_when_asked,
-                    self._part_when_lost,
+                    self._part_when_asked,
                 ):
                     nursery.start_soon(task)
                 self._scope = nursery.cancel_scope
@@ -231,8 +250,8 @@ class Connection:
         )
 
     def _claim(self, session_id: str) -> None:
+        self._sessions.claim(session_id, self, self._principal)
         self._session_ids.append(session_id)
-        self._sessions.claim(session_id, self)
 
     def _release(self, live: LiveSession) -> None:
         """A session has ended: its id is free, unless this connection has started it anew."""
@@ -264,14 +283,12 @@ class Connection:
             await live.ended.wait()
         await self._outbox.send(Closing(CloseCode.GOING_AWAY, draining.kind.code))
 
-    async def _part_when_lost(self) -> None:
+    async def _part_when_asked(self) -> None:
         await self._parting.wait()
-        lost = ProtocolError(
-            SESSION_ALREADY_STARTED,
-            f"Session {self._lost_session} was taken over by another connection; this one closes.",
-        )
-        await self._outbox.send(Saying((error_message(lost),)))
-        await self._outbox.send(Closing(CloseCode.POLICY, "taken over"))
+        if (error := self._parting_with) is not None:
+            await self._outbox.send(Saying((error_message(error),)))
+            code = error.kind.close_code or CloseCode.POLICY
+            await self._outbox.send(Closing(code, error.kind.code))
 
     async def _fail(self, group: BaseExceptionGroup[Exception]) -> None:
         """Our own fault: log it, tell the client, close with 1011."""

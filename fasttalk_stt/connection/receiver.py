@@ -2,7 +2,8 @@
 
 It decodes and checks, counts what is admitted, answers pings and acts on interrupts at once, and
 hands everything else on in order. It stops reading where MAX_PENDING_SECONDS of audio wait for their
-outcome, and where a client sends tiny frames or reads nothing until our channels are full.
+outcome, where a client sends tiny frames or reads nothing until our channels are full, and where it
+sends faster than it may (`access/rates.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import datetime
 import structlog
 import trio
 
+from fasttalk_stt.access.rates import Bucket, Intake, Verdict
 from fasttalk_stt.audio.timeline import pipeline_samples
 from fasttalk_stt.connection.ears import Ears
 from fasttalk_stt.connection.live import (
@@ -50,11 +52,13 @@ from fasttalk_stt.protocol.config import (
 )
 from fasttalk_stt.protocol.errors import (
     INVALID_CONFIG,
+    RATE_LIMITED,
     SERVER_DRAINING,
     SESSION_ALREADY_STARTED,
     SESSION_NOT_STARTED,
     SESSION_TOO_LONG,
     TOO_MANY_ERRORS,
+    CloseCode,
     Fault,
     ProtocolError,
 )
@@ -82,8 +86,11 @@ class Receiver:
         wall_clock: Callable[[], datetime],
         perform: Perform,
         started: Callable[[str], None],
+        audio: Bucket | None = None,
     ) -> None:
-        """`started` is called with the id of each session before its first message is sent."""
+        """`started` is called with the id of each session before its first message is sent; it raises
+        ProtocolError where the id is somebody else's. `audio` holds the seconds of audio that the
+        client's key may still send, with its other connections."""
         self._transport = transport
         self._incoming = incoming
         self._outbox = outbox
@@ -94,6 +101,7 @@ class Receiver:
         self._wall_clock = wall_clock
         self._perform = perform
         self._started = started
+        self._intake = Intake(settings.message_rate_limit, audio)
         self._live: LiveSession | None = None
         self._in_gap = False
         self._errors = 0
@@ -130,15 +138,32 @@ class Receiver:
                 self._reading = True
                 raw = await self._transport.receive()
                 self._reading = False
-                if self._deaf or raw is None:
+                if self._deaf:
                     continue
+                live = self._live
+                received_s = 0.0 if live is None else live.session.received_s
                 try:
-                    if isinstance(raw, bytes):
+                    if isinstance(raw, str):
+                        if await self._is_in_rate():
+                            await self._take_message(decode_client_message(raw))
+                    elif raw is not None:
                         await self._take_frame(raw)
-                    else:
-                        await self._take_message(decode_client_message(raw))
                 except ProtocolError as error:
                     await self._report(error)
+                if not isinstance(raw, str):
+                    audio_s = 0.0 if live is None else live.session.received_s - received_s
+                    if hold_s := self._intake.frame(audio_s, trio.current_time()):
+                        await trio.sleep(hold_s)
+
+    async def _is_in_rate(self) -> bool:
+        """Count a text message; returns whether to act on it."""
+        verdict = self._intake.text(trio.current_time())
+        if verdict in {Verdict.TELL, Verdict.PART}:
+            await self._report(self._intake.excess())
+        if verdict is Verdict.PART:
+            self._deaf = True
+            await self._outbox.send(Closing(CloseCode.POLICY, RATE_LIMITED.code))
+        return verdict is Verdict.TAKE
 
     async def _wait_for_room(self) -> None:
         """Wait while too much audio has no outcome, that of sessions still ending included."""
@@ -241,11 +266,11 @@ class Receiver:
             model=self._model,
             wall_clock=self._wall_clock,
         )
+        self._started(session_id)
         self._live = LiveSession(session)
         self._unended.append(self._live)
         self._in_gap = False
         self._errors = 0
-        self._started(session_id)
         await self._incoming.send(Begin(self._live))
 
     def _default_config(self) -> SessionConfig:

@@ -41,6 +41,9 @@ _MAX_PING_ID_CHARS = 256
 MAX_TEXT_CHARS = 65_536
 """No message of the protocol comes near this; parsing more would hold up other connections."""
 
+MAX_DEPTH = 32
+"""Of what is parsed; messages need 3. Far below where anything that recurses would give up."""
+
 
 def _literal_values(cls: type, name: str) -> tuple[str, ...]:
     """The choices of a Literal or `Literal | None` field, for error sentences and checks."""
@@ -110,12 +113,35 @@ def _parse_object(text: str) -> dict[str, Any]:
             f"A text message of {len(text)} characters is not valid JSON. Send one JSON object "
             'with a "type" in each text message.',
         ) from None
+    if _is_deeper_than(MAX_DEPTH, document):
+        raise ProtocolError(
+            INVALID_JSON,
+            f"A text message has objects and lists more than {MAX_DEPTH} levels deep, which no message "
+            "of the protocol has.",
+        )
     if not isinstance(document, dict):
         raise ProtocolError(
             INVALID_MESSAGE,
             f'A message is a JSON {type(document).__name__}, expected an object with a "type".',
         )
     return document
+
+
+def _is_deeper_than(depth: int, document: object) -> bool:
+    """Whether objects and lists lie in each other more than `depth` deep; level by level, since what
+    recurses is what such a message is aimed at."""
+    level = [document]
+    for _ in range(depth):
+        level = [
+            child
+            for node in level
+            if isinstance(node, dict | list)
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _object_field(document: dict[str, Any], kind: str, name: str) -> dict[str, Any]:

@@ -14,11 +14,21 @@ from typing import Protocol
 import structlog
 import trio
 
+from fasttalk_stt.access.principal import LOCAL_VISITOR, Visitor
 from fasttalk_stt.inference.load import WINDOW_S, Crowd
-from fasttalk_stt.protocol.errors import SERVER_DRAINING, SERVER_FULL, ProtocolError
+from fasttalk_stt.protocol.errors import (
+    RATE_LIMITED,
+    SERVER_DRAINING,
+    SERVER_FULL,
+    ProtocolError,
+)
 from fasttalk_stt.protocol.state import ConnectionState
 
 logger = structlog.get_logger(__name__)
+
+
+KEY_FULL_RETRY_S = 5.0
+"""Like `server_full`'s: nobody knows when a client of the same key leaves."""
 
 
 class StatisticsLike(Protocol):
@@ -48,6 +58,9 @@ class ConnectionLike(Protocol):
     def drain(self) -> None:
         """Ask for the last results, `session_ended` and close 1001; returns at once."""
 
+    def part(self, error: ProtocolError) -> None:
+        """Tell the client and close, with the error's close code or 1008; returns at once."""
+
     def statistics(self) -> StatisticsLike | None:
         """The session's numbers; None outside a session."""
 
@@ -55,8 +68,10 @@ class ConnectionLike(Protocol):
 class Ticket:
     """The right to one connection, held for as long as it exists."""
 
-    def __init__(self, manager: ConnectionManager) -> None:
+    def __init__(self, manager: ConnectionManager, visitor: Visitor) -> None:
         self._manager = manager
+        self._parting: ProtocolError | None = None
+        self.visitor = visitor
         self.since_s = trio.current_time()
         self.connection: ConnectionLike | None = None
 
@@ -67,8 +82,16 @@ class Ticket:
     def attach(self, connection: ConnectionLike) -> None:
         """Make the connection known; one that was being accepted as a drain began drains too."""
         self.connection = connection
-        if self._manager.draining:
+        if self._parting is not None:
+            connection.part(self._parting)
+        elif self._manager.draining:
             connection.drain()
+
+    def part(self, error: ProtocolError) -> None:
+        """End the connection for that reason, also one that is still being accepted."""
+        self._parting = error
+        if self.connection is not None:
+            self.connection.part(error)
 
 
 class ConnectionManager:
@@ -109,10 +132,11 @@ class ConnectionManager:
         return self._total
 
     @contextmanager
-    def admit(self) -> Iterator[Ticket]:
+    def admit(self, visitor: Visitor = LOCAL_VISITOR) -> Iterator[Ticket]:
         """Hold a place for one connection.
 
-        Raises ProtocolError (`server_draining`, `server_full`) where there is none.
+        Raises ProtocolError (`server_draining`, `server_full`, or `rate_limited` where the visitor's
+        key has as many as it may) where there is none.
         """
         if self._draining:
             raise ProtocolError(
@@ -132,13 +156,30 @@ class ConnectionManager:
                 f"The {len(self._tickets)} connections of this server leave its model no time for "
                 "more: connect again later or to another replica.",
             )
-        ticket = Ticket(self)
+        if visitor.max_connections is not None and self._held(visitor) >= visitor.max_connections:
+            raise ProtocolError(
+                RATE_LIMITED,
+                f"This API key has its {visitor.max_connections} connections already: close one, or "
+                "ask the operator for more.",
+                retry_after_s=KEY_FULL_RETRY_S,
+            )
+        ticket = Ticket(self, visitor)
         self._tickets.add(ticket)
         self._total += 1
         try:
             yield ticket
         finally:
             self._release(ticket)
+
+    def _held(self, visitor: Visitor) -> int:
+        return sum(ticket.visitor.principal == visitor.principal for ticket in self._tickets)
+
+    def part_invalid(self, is_valid: Callable[[Visitor], bool], error: ProtocolError) -> int:
+        """End the connections of visitors who would no longer be let in; returns how many."""
+        invalid = [ticket for ticket in self._tickets if not is_valid(ticket.visitor)]
+        for ticket in invalid:
+            ticket.part(error)
+        return len(invalid)
 
     def _release(self, ticket: Ticket) -> None:
         self._tickets.remove(ticket)

@@ -3,33 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from attrs import field, frozen
 
+from fasttalk_stt.access.principal import Principal
+from fasttalk_stt.access.rates import Bucket
 from fasttalk_stt.connection.transport import Transport
 from fasttalk_stt.guard import GuardStatistics
 from fasttalk_stt.inference.load import IDLE, Load
 from fasttalk_stt.service.connections import ConnectionLike, ConnectionManager
+from fasttalk_stt.service.gate import Gate, MonitoringGate
 from fasttalk_stt.service.loop_watch import LoopWatch
 from fasttalk_stt.service.readiness import Readiness
+
+
+class Connect(Protocol):
+    """Makes the connection that serves an accepted WebSocket."""
+
+    def __call__(
+        self, transport: Transport, *, principal: Principal, audio: Bucket | None
+    ) -> ConnectionLike:
+        """`principal` is who it is for; `audio` what they may still send, None for any amount."""
 
 
 @frozen
 class Services:
     """What the routes need.
 
-    `connect` makes the connection that serves an accepted WebSocket. `model_name` answers with the
-    engine's model, also while it is loading. `load` is the
-    engine's load, `loop` watches the event loop.
+    `model_name` answers with the engine's model, also while it is loading. `load` is the
+    engine's load, `loop` watches the event loop. `access` and `monitoring` guard the two ports.
     """
 
     connections: ConnectionManager
     readiness: Readiness
     guard: GuardStatistics
-    connect: Callable[[Transport], ConnectionLike]
+    connect: Connect
     model_name: Callable[[], str]
     load: Callable[[], Load] = lambda: IDLE
     loop: LoopWatch = field(factory=LoopWatch)
+    access: Gate = field(factory=Gate)
+    monitoring: MonitoringGate = field(factory=MonitoringGate)
 
 
 @frozen

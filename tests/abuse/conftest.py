@@ -14,9 +14,11 @@ from attrs import define, field
 
 from fasttalk_stt.connection.transport import Transport
 from fasttalk_stt.guard import GuardStatistics
+from fasttalk_stt.protocol.errors import ProtocolError
 from fasttalk_stt.protocol.state import ConnectionState
 from fasttalk_stt.server import BoundPorts, serve_composition
 from fasttalk_stt.service.connections import ConnectionManager
+from fasttalk_stt.service.gate import Gate
 from fasttalk_stt.service.readiness import Readiness, ReadinessState
 from fasttalk_stt.service.services import Composition, Services
 from fasttalk_stt.settings import Settings
@@ -32,11 +34,14 @@ class StandInConnection:
     state: ConnectionState = ConnectionState.ACTIVE
     released: trio.Event = field(factory=trio.Event)
     drain_asked: trio.Event = field(factory=trio.Event)
+    part_asked: trio.Event = field(factory=trio.Event)
+    parting_with: ProtocolError | None = None
     n_received: int = 0
 
     async def run(self) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._drain)
+            nursery.start_soon(self._part)
             await self._talk()
             nursery.cancel_scope.cancel()
 
@@ -64,8 +69,18 @@ class StandInConnection:
         await self.transport.send("last words")
         await self.transport.close(1001, "draining")
 
+    async def _part(self) -> None:
+        await self.part_asked.wait()
+        assert self.parting_with is not None
+        await self.transport.send(self.parting_with.message)
+        await self.transport.close(1008, self.parting_with.kind.code)
+
     def drain(self) -> None:
         self.drain_asked.set()
+
+    def part(self, error: ProtocolError) -> None:
+        self.parting_with = error
+        self.part_asked.set()
 
     def statistics(self) -> None:
         return None
@@ -112,6 +127,7 @@ async def start_server(nursery: trio.Nursery) -> StartServer:
         hypercorn_file: Path | None = None,
         loaded: bool = True,
         connect: Callable[[Transport], StandInConnection] = StandInConnection,
+        gate: Gate | None = None,
         **values: object,
     ) -> RunningServer:
         connections: list[StandInConnection] = []
@@ -120,7 +136,7 @@ async def start_server(nursery: trio.Nursery) -> StartServer:
         if loaded:
             may_load.set()
 
-        def remember(transport: Transport) -> StandInConnection:
+        def remember(transport: Transport, **_: object) -> StandInConnection:
             connections.append(connect(transport))
             return connections[-1]
 
@@ -132,6 +148,7 @@ async def start_server(nursery: trio.Nursery) -> StartServer:
                 guard=guard,
                 connect=remember,
                 model_name=lambda: "stand-in",
+                access=gate or Gate(),
             )
             made.append(services)
 
@@ -143,9 +160,8 @@ async def start_server(nursery: trio.Nursery) -> StartServer:
 
             return Composition(services, own_model)
 
-        settings = Settings(
-            vad="webrtc", websocket_host="127.0.0.1", websocket_port=0, monitoring_port=0, **values
-        )
+        own = {"websocket_host": "127.0.0.1", "websocket_port": 0, "monitoring_port": 0}
+        settings = Settings(**({"vad": "webrtc"} | own | values))
         ports = await nursery.start(
             partial(serve_composition, settings, compose, hypercorn_file=hypercorn_file)
         )
@@ -169,10 +185,10 @@ class RawClient:
     stream: trio.SocketStream
     buffer: bytearray = field(factory=bytearray)
 
-    async def send_handshake(self, *, extra: str = "", also: bytes = b"") -> None:
+    async def send_handshake(self, *, extra: str = "", also: bytes = b"", query: str = "") -> None:
         key = "dGhlIHNhbXBsZSBub25jZQ=="
         request = (
-            f"GET /ws/transcribe HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            f"GET /ws/transcribe{query} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
             f"Sec-WebSocket-Version: 13\r\n{extra}\r\n"
         )

@@ -114,7 +114,7 @@ async def test_model_that_dies_later_ends_the_server_and_tells_clients(
         readiness.move(ReadinessState.READY)
         connections = ConnectionManager(max_connections=1)
         return Composition(
-            Services(connections, readiness, guard, lambda _transport: Waiting(), lambda: "m"),
+            Services(connections, readiness, guard, lambda _transport, **_: Waiting(), lambda: "m"),
             own_model=die_later,
         )
 

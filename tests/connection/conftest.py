@@ -13,6 +13,8 @@ import numpy.typing as npt
 import pytest
 import trio
 
+from fasttalk_stt.access.principal import ANONYMOUS, Principal
+from fasttalk_stt.access.rates import Bucket
 from fasttalk_stt.connection.connection import Connection
 from fasttalk_stt.connection.ears import Ears, JudgeTurn
 from fasttalk_stt.connection.memory import MemoryTransport
@@ -114,13 +116,15 @@ class Server:
         self.ears = ears
         self.nursery = nursery
 
-    def connect(self) -> Peer:
+    def connect(self, principal: Principal = ANONYMOUS, audio: Bucket | None = None) -> Peer:
         transport = MemoryTransport()
         connection = Connection(
             transport,
             settings=self.settings,
             scheduler=self.scheduler,
             sessions=self.sessions,
+            principal=principal,
+            audio=audio,
             ears=self.ears,
             wall_clock=lambda: NOON,
         )

@@ -64,6 +64,8 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer
         "MONITORING_PORT": str(monitoring_port),
         "MODEL": "tiny.en",
         "LOG_FORMAT": "json",
+        # All tests come from one address.
+        "CONNECTION_RATE_LIMIT": "0",
         # A replay without a pace queues half a minute of audio at once; on two busy cores its last
         # segment waits longer than a live client ever would, and speed is not tested here.
         "TRANSCRIPTION_TIMEOUT": "60",

@@ -117,6 +117,9 @@ def test_times_that_were_not_asked_for_are_absent_not_null() -> None:
         ("", "invalid_json"),
         ("{", "invalid_json"),
         ("[" * 60_000, "invalid_json"),
+        ("[" * 30_000 + "]" * 30_000, "invalid_json"),
+        ('{"type": "ping", "x": ' + "[" * 32 + "]" * 32 + "}", "invalid_json"),
+        ('{"type": "ping", "x": ' + '{"x":' * 900 + "1" + "}" * 901, "invalid_json"),
         ('{"type": "ping", "id": 1e999}', "invalid_json"),
         ('{"type": "ping", "x": "' + "x" * 70_000 + '"}', "invalid_message"),
         ('{"type": "ping", "id": NaN}', "invalid_json"),
@@ -166,3 +169,8 @@ def test_any_text_is_a_message_or_a_protocol_error(text: str) -> None:
 def test_a_client_is_told_when_the_server_speaks_something_else(text: str) -> None:
     with pytest.raises(ProtocolError):
         decode_server_message(text)
+
+
+def test_as_deep_as_it_may_be_is_ignored_like_any_unknown_field() -> None:
+    text = '{"type": "ping", "x": ' + "[" * 31 + "1" + "]" * 31 + "}"
+    assert decode_client_message(text) == cm.Ping()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -120,7 +120,11 @@ def test_busy_port_is_one_line_and_a_failure() -> None:
 
 @pytest.mark.parametrize(
     ("environ", "named"),
-    [({"MODEL": "no-such-model"}, "no-such-model"), ({"VAD_SENSITIVITY": "9"}, "VAD_SENSITIVITY")],
+    [
+        ({"MODEL": "no-such-model"}, "no-such-model"),
+        ({"VAD_SENSITIVITY": "9"}, "VAD_SENSITIVITY"),
+        ({"API_KEYS": "backend:not-hashed"}, "fasttalk-stt keys hash"),
+    ],
 )
 def test_user_error_is_one_line_and_a_failure(environ: dict[str, str], named: str) -> None:
     ports = {"WEBSOCKET_PORT": "0", "MONITORING_PORT": "0"}
@@ -129,6 +133,7 @@ def test_user_error_is_one_line_and_a_failure(environ: dict[str, str], named: st
         assert process.returncode == 1
         assert named in errors
         assert "Traceback" not in errors
+        assert "not-hashed" not in errors
 
 
 def test_plain_hypercorn_serves_the_same_guarded_application(tmp_path: Path) -> None:
@@ -141,7 +146,8 @@ def test_plain_hypercorn_serves_the_same_guarded_application(tmp_path: Path) -> 
         "app = make_hosted_app(Settings(), FakeEngine())\n"
     )
     command = ("-m", "hypercorn", "--config", "hypercorn.toml", "--bind", "127.0.0.1:0")
-    with running(*command, "fake_asgi:app", PYTHONPATH=str(tmp_path)) as process:
+    logging = ("--access-logfile", "-", "--access-logformat", "%(R)s %({authorization}i)s")
+    with running(*command, *logging, "fake_asgi:app", PYTHONPATH=str(tmp_path)) as process:
         assert process.stderr
         port = None
         while port is None:
@@ -151,11 +157,17 @@ def test_plain_hypercorn_serves_the_same_guarded_application(tmp_path: Path) -> 
             if event.startswith("Running on"):
                 port = int(event.split()[2].rsplit(":", 1)[1])
         wait_ready(port)
+        secret = {"Authorization": "Bearer tell-nobody"}
+        urlopen(Request(f"http://127.0.0.1:{port}/?token=tell-nobody", headers=secret)).close()
         _send_early_frames(port)
         with start_session(port) as client:
             process.send_signal(signal.SIGTERM)
             assert close_code(client)[1] == 1001
         assert process.wait(timeout=10) == 0
+        assert process.stdout
+        accesses = process.stdout.read()
+        assert "GET /?[withheld]" in accesses
+        assert "tell-nobody" not in accesses
 
 
 def _send_early_frames(port: int) -> None:

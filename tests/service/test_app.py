@@ -14,6 +14,7 @@ from fasttalk_stt.app import create_app, create_monitoring_app
 from fasttalk_stt.connection.transport import Transport
 from fasttalk_stt.guard import GuardStatistics
 from fasttalk_stt.inference.load import WINDOW_S, Load, Pressure
+from fasttalk_stt.protocol.errors import ProtocolError
 from fasttalk_stt.protocol.state import ConnectionState
 from fasttalk_stt.service.connections import ConnectionLike, ConnectionManager
 from fasttalk_stt.service.readiness import Readiness, ReadinessState
@@ -38,11 +39,14 @@ class Connection:
     def drain(self) -> None:
         pass
 
+    def part(self, error: ProtocolError) -> None:
+        pass
+
     def statistics(self) -> Numbers:
         return Numbers()
 
 
-def connect(_transport: Transport) -> ConnectionLike:
+def connect(_transport: Transport, **_: object) -> ConnectionLike:
     raise AssertionError("no test here opens a WebSocket")
 
 

@@ -4,8 +4,15 @@ import pytest
 import trio
 from attrs import define, frozen
 
+from fasttalk_stt.access.principal import Principal, Visitor
 from fasttalk_stt.inference.load import WINDOW_S, Crowd
-from fasttalk_stt.protocol.errors import SERVER_DRAINING, SERVER_FULL, ProtocolError
+from fasttalk_stt.protocol.errors import (
+    RATE_LIMITED,
+    SERVER_DRAINING,
+    SERVER_FULL,
+    UNAUTHORIZED,
+    ProtocolError,
+)
 from fasttalk_stt.protocol.state import ConnectionState
 from fasttalk_stt.service.connections import ConnectionManager
 
@@ -24,12 +31,16 @@ class Connection:
     state: ConnectionState = ConnectionState.ACTIVE
     session_id: str | None = None
     n_drains: int = 0
+    parted_with: ProtocolError | None = None
 
     async def run(self) -> None:
         await trio.sleep_forever()
 
     def drain(self) -> None:
         self.n_drains += 1
+
+    def part(self, error: ProtocolError) -> None:
+        self.parted_with = error
 
     def statistics(self) -> Numbers | None:
         return None if self.session_id is None else Numbers(self.session_id)
@@ -131,3 +142,35 @@ async def test_connection_that_was_being_accepted_drains_too() -> None:
 async def test_drain_of_an_idle_server_ends_at_once() -> None:
     with trio.fail_after(1):
         await ConnectionManager(max_connections=1).drain()
+
+
+BACKEND = Visitor(Principal("key", "backend"), max_connections=2)
+OTHER = Visitor(Principal("key", "other"))
+
+
+async def test_a_key_has_no_more_connections_than_it_may() -> None:
+    manager = ConnectionManager(max_connections=9)
+    with manager.admit(BACKEND):
+        with manager.admit(BACKEND), manager.admit(OTHER):
+            with pytest.raises(ProtocolError) as caught, manager.admit(BACKEND):
+                pytest.fail("admitted one too many of a key")
+            assert caught.value.kind is RATE_LIMITED
+        with manager.admit(BACKEND):
+            assert manager.active_connections == 2
+
+
+async def test_who_is_no_longer_valid_is_parted_with_also_while_being_accepted() -> None:
+    manager = ConnectionManager(max_connections=9)
+    revoked = ProtocolError(UNAUTHORIZED, "revoked")
+    connected, late, other = Connection(), Connection(), Connection()
+    with (
+        manager.admit(BACKEND) as ticket,
+        manager.admit(BACKEND) as unattached,
+        manager.admit(OTHER) as third,
+    ):
+        ticket.attach(connected)
+        third.attach(other)
+        assert manager.part_invalid(lambda visitor: visitor is OTHER, revoked) == 2
+        unattached.attach(late)
+        assert connected.parted_with is late.parted_with is revoked
+        assert other.parted_with is None

@@ -31,6 +31,7 @@ USUAL = {"ENDPOINTER": "silence"}
 """Everything else as it comes; with ENDPOINTER=silence it is known when an endpoint was."""
 MANY = {
     "WEBSOCKET_MAX_CONNECTIONS": "10000",
+    "CONNECTION_RATE_LIMIT": "0",
     "LOG_FORMAT": "json",
 }
 CONFIG: Mapping[str, Any] = {

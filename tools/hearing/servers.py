@@ -26,6 +26,9 @@ from tools.demo import (
     server_environment,
 )
 
+UNLIMITED = {"CONNECTION_RATE_LIMIT": "0"}
+"""All connections of a measurement come from one address."""
+
 
 class ServerError(Exception):
     """The server did not start; the message quotes the end of its log."""
@@ -53,7 +56,7 @@ def real_server(
     """`fasttalk-stt serve` with these settings, on a free port unless told. Raises ServerError."""
     port = free_port() if port is None else port
     command = [sys.executable, "-m", "fasttalk_stt", "serve"]
-    environment = {**server_environment(os.environ, port), **settings}
+    environment = {**server_environment(os.environ, port), **UNLIMITED, **settings}
     with _running(command, environment, port, log) as server:
         yield server
 
@@ -73,7 +76,7 @@ def fake_server(
     command = [sys.executable, "-m", "tools.serve_fake", "--port", str(port)]
     command += ["--monitoring-port", str(free_port()), "--blocking-s", str(blocking_s)]
     command += ["--tones"] if tones else []
-    environment = {**os.environ, "LOG_FORMAT": "console", **settings}
+    environment = {**os.environ, "LOG_FORMAT": "console", **UNLIMITED, **settings}
     with _running(command, environment, port, log) as server:
         yield server
 
