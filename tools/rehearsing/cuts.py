@@ -18,12 +18,10 @@ from tools.rehearsing.network import Cut, How, Network
 from tools.rehearsing.speaking import Spoken, speak
 
 HOWS: tuple[How, ...] = ("reset", "close", "half_open")
-HELD_SHARE = 0.15
-"""Of the connections that are not cut, so that conversations also end."""
-LONGEST_BYTES = 8 * 16_000 * 4
-"""A cut falls within the first 8 s of audio of its connection."""
-SETTINGS = ClientSettings(max_tries=10, heartbeat_timeout_s=3.0)
-"""A connection that is cut before it has settled anything counts as a try that failed, and here most are
+LONGEST_BYTES = 20 * 16_000 * 4
+"""A cut falls within the first 20 s of audio of its connection, or never."""
+SETTINGS = ClientSettings(max_tries=10)
+"""A connection that is cut before it has settled anything counts as a try that failed, and here many are
 cut soon: with the usual three tries some clients would rightly give up."""
 
 
@@ -35,12 +33,10 @@ class Talk:
     spoken: Spoken
 
 
-def random_plan(rng: np.random.Generator) -> Callable[[], Cut | None]:
+def random_plan(rng: np.random.Generator) -> Callable[[], Cut]:
     """Cuts of all kinds at random points."""
 
-    def plan() -> Cut | None:
-        if rng.random() < HELD_SHARE:
-            return None
+    def plan() -> Cut:
         return Cut(int(rng.integers(0, LONGEST_BYTES)), HOWS[int(rng.integers(len(HOWS)))])
 
     return plan
