@@ -31,7 +31,7 @@ MAX_REQUEST_BODY_BYTES = 64 * 1024
 ENDPOINTS = {
     "/ws/transcribe": "WebSocket: audio in, text out",
     "/health": "whether the server can serve, its model and its capacity",
-    "/health/live": "200 while the process answers",
+    "/health/live": "200 while the process answers and its model is not stuck for good",
     "/health/ready": "200 when the model is warm and the server does not drain",
     "/stats": "connections and sessions",
 }
@@ -88,7 +88,8 @@ def create_app(services: Services) -> QuartTrio:
 
     @app.get("/health/live")
     async def live() -> Response:
-        return jsonify(status="alive")
+        is_alive = services.engine.is_alive
+        return _report({"status": "alive" if is_alive else "stuck"}, ok=is_alive)
 
     @app.get("/health/ready")
     async def ready() -> Response:

@@ -26,6 +26,7 @@ from fasttalk_stt.inference.aligning.wav2vec2 import Wav2Vec2Aligner
 from fasttalk_stt.inference.engine import Engine
 from fasttalk_stt.inference.load import Crowd, headroom_streams
 from fasttalk_stt.inference.models import resolve_model
+from fasttalk_stt.inference.resilience import Resilience
 from fasttalk_stt.inference.scheduler import Scheduler
 from fasttalk_stt.inference.seats import is_gpu
 from fasttalk_stt.inference.silero import SileroModel, SileroVad
@@ -35,6 +36,7 @@ from fasttalk_stt.inference.whisperx_engine import WhisperXEngine
 from fasttalk_stt.protocol.config import primary_language
 from fasttalk_stt.service.connections import ConnectionManager
 from fasttalk_stt.service.credentials import load_monitoring_token, load_policy
+from fasttalk_stt.service.engine_health import EngineHealth
 from fasttalk_stt.service.gate import Gate, MonitoringGate
 from fasttalk_stt.service.model_owner import own_model
 from fasttalk_stt.service.readiness import Readiness
@@ -56,6 +58,16 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
         engine,
         batch_size=settings.batch_size,
         promised_s=settings.promised_latency_ms / 1000 or None,
+        longest_call_s=settings.transcription_timeout_s,
+    )
+
+    resilience = make_resilience(settings, scheduler)
+
+    health = EngineHealth(
+        scheduler,
+        resilience,
+        stuck_limit_s=settings.engine_stuck_s,
+        dead_limit_s=settings.engine_dead_s,
     )
 
     def has_compute(crowd: Crowd) -> bool:
@@ -67,15 +79,16 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
         connections=ConnectionManager(
             max_connections=settings.websocket_max_connections, has_compute=has_compute
         ),
-        readiness=Readiness(),
+        readiness=Readiness(health.trouble),
         guard=guard,
         connect=partial(
             Connection,
             settings=settings,
-            scheduler=scheduler,
+            resilience=resilience,
             ears=make_ears(settings),
             sessions=SessionRegistry(),
         ),
+        engine=health,
         model_name=lambda: engine.model_name,
         load=scheduler.load,
         access=access,
@@ -93,6 +106,15 @@ def make_gate(settings: Settings) -> Gate:
         load_policy(settings),
         origins=Origins(settings.allowed_origins),
         connections_per_minute=settings.connection_rate_limit,
+    )
+
+
+def make_resilience(settings: Settings, scheduler: Scheduler) -> Resilience:
+    """The retries and circuit breakers that all sessions of a server share."""
+    return Resilience.of(
+        scheduler,
+        gpu_threshold=settings.gpu_failure_threshold,
+        transcription_threshold=settings.transcription_failure_threshold,
     )
 
 

@@ -243,6 +243,8 @@ class Settings:
     transcription_timeout_s: float = _seconds("TRANSCRIPTION_TIMEOUT", 10.0, 0.5, 300.0)
     transcription_failure_threshold: int = _whole("TRANSCRIPTION_FAILURE_THRESHOLD", 5, 1, 1_000)
     gpu_failure_threshold: int = _whole("GPU_FAILURE_THRESHOLD", 3, 1, 1_000)
+    engine_stuck_s: float = _seconds("ENGINE_STUCK_S", 15.0, 1.0, 3_600.0)
+    engine_dead_s: float = _seconds("ENGINE_DEAD_S", 120.0, 1.0, 86_400.0)
 
     # What the secrets and the files hold is checked by `service.access`, at the start too.
     api_keys: str | None = _secret("API_KEYS")

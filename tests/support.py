@@ -8,6 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fasttalk_stt.audio.vad import VoiceFrame, VoiceRule, loudness
+from fasttalk_stt.inference.fake import FakeEngine
+from fasttalk_stt.inference.resilience import Resilience
+from fasttalk_stt.inference.scheduler import Scheduler
+from fasttalk_stt.service.engine_health import EngineHealth
 
 NOON = datetime(2024, 1, 15, 12, tzinfo=UTC)
 
@@ -64,3 +68,10 @@ def sound(
 
 def silence(seconds: float, rate_hz: int = 16_000) -> npt.NDArray[np.float32]:
     return np.zeros(round(seconds * rate_hz), dtype=np.float32)
+
+
+def engine_health() -> EngineHealth:
+    """The health of an engine that nobody asks anything."""
+    scheduler = Scheduler(FakeEngine(), batch_size=1)
+    resilience = Resilience.of(scheduler, gpu_threshold=3, transcription_threshold=5)
+    return EngineHealth(scheduler, resilience, stuck_limit_s=15.0, dead_limit_s=120.0)

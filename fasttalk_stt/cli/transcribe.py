@@ -152,15 +152,16 @@ async def transcribe_jobs(
     could not be transcribed is written, and counts as failed. Raises the engine's errors when the
     model cannot be loaded, OSError when a result cannot be written.
     """
-    from fasttalk_stt.composition import make_ears  # noqa: PLC0415
+    from fasttalk_stt.composition import make_ears, make_resilience  # noqa: PLC0415
     from fasttalk_stt.connection.connection import Connection  # noqa: PLC0415
     from fasttalk_stt.inference.scheduler import Scheduler  # noqa: PLC0415
 
     scheduler = Scheduler(engine, batch_size=settings.batch_size)
+    resilience = make_resilience(settings, scheduler)
     ears = await trio.to_thread.run_sync(make_ears, settings)
 
     def connect(transport: MemoryTransport) -> ConnectionLike:
-        return Connection(transport, settings=settings, scheduler=scheduler, ears=ears)
+        return Connection(transport, settings=settings, resilience=resilience, ears=ears)
 
     display = ProgressDisplay(sys.stderr, is_terminal=sys.stderr.isatty())
     display.note("loading the model")

@@ -37,7 +37,7 @@ from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Hurry, Loo
 from fasttalk_stt.conversation.effort import LEAST_EFFORT, LESS_EFFORT, USUAL_EFFORT
 from fasttalk_stt.conversation.publisher import SessionStatistics
 from fasttalk_stt.inference.load import Pressure
-from fasttalk_stt.inference.scheduler import Scheduler
+from fasttalk_stt.inference.resilience import Resilience
 from fasttalk_stt.protocol.codec import encode_server_message, error_message
 from fasttalk_stt.protocol.errors import (
     INTERNAL_ERROR,
@@ -88,7 +88,7 @@ class Connection:
         transport: Transport,
         *,
         settings: Settings,
-        scheduler: Scheduler,
+        resilience: Resilience,
         ears: Ears,
         sessions: SessionRegistry | None = None,
         principal: Principal = ANONYMOUS,
@@ -111,6 +111,7 @@ class Connection:
         self._parting = trio.Event()
         self._scope = trio.CancelScope()
 
+        scheduler = resilience.scheduler
         self._send_incoming, receive_incoming = trio.open_memory_channel[Incoming](INCOMING_ITEMS)
         # Nothing waits here: the transcriber starts a task for each request as it comes.
         self._send_work, receive_work = trio.open_memory_channel[Work](0)
@@ -118,7 +119,7 @@ class Connection:
 
         self._transcriber = Transcriber(
             receive_work,
-            scheduler,
+            resilience,
             timeout_s=settings.transcription_timeout_s,
             judge_turn=ears.judge_turn,
             perform=self._perform,

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 import trio
+from attrs import define
 
 from fasttalk_stt.connection.ears import JudgeTurn
 from fasttalk_stt.connection.live import LiveSession, Work
@@ -25,13 +26,21 @@ from fasttalk_stt.conversation.segments import (
 )
 from fasttalk_stt.conversation.spoken import spoken_words
 from fasttalk_stt.inference.engine import SAMPLE_RATE_HZ, DecodeRequest, Hypothesis
-from fasttalk_stt.inference.errors import EngineError, GpuError, GpuMemoryExhaustedError
+from fasttalk_stt.inference.errors import (
+    EngineError,
+    EngineTimeoutError,
+    EngineUnavailableError,
+    GpuError,
+    GpuMemoryExhaustedError,
+)
 from fasttalk_stt.inference.policy import Priority, Urgency
 from fasttalk_stt.inference.quality import speech_words
-from fasttalk_stt.inference.scheduler import Scheduler
+from fasttalk_stt.inference.resilience import Resilience
 from fasttalk_stt.protocol.errors import (
     GPU_ERROR,
     GPU_MEMORY_EXHAUSTION,
+    GPU_UNAVAILABLE,
+    SERVICE_UNAVAILABLE,
     TRANSCRIPTION_FAILED,
     TRANSCRIPTION_TIMEOUT,
     ErrorKind,
@@ -43,10 +52,21 @@ _WORD_TIME_ERROR_S = 0.1
 
 _log = structlog.get_logger(__name__)
 
-_CODES: dict[type[EngineError], ErrorKind] = {
+_KINDS: dict[type[EngineError], ErrorKind] = {
     GpuMemoryExhaustedError: GPU_MEMORY_EXHAUSTION,
     GpuError: GPU_ERROR,
+    EngineTimeoutError: TRANSCRIPTION_TIMEOUT,
 }
+_WHAT_HAPPENED = {
+    GPU_MEMORY_EXHAUSTION.code: "The GPU has no memory for a segment, which was skipped.",
+    GPU_ERROR.code: "The GPU failed on a segment, which was skipped.",
+    TRANSCRIPTION_TIMEOUT.code: "A segment had no text in time and was skipped; the server is "
+    "overloaded or its model hangs.",
+    TRANSCRIPTION_FAILED.code: "The model failed on a segment, which was skipped.",
+    SERVICE_UNAVAILABLE.code: "The model has failed again and again and rests; a segment was "
+    "skipped.",
+}
+_GO_ON = "The session goes on; say it again."
 
 Perform = Callable[[LiveSession, Iterable[Effect]], Awaitable[None]]
 
@@ -57,7 +77,7 @@ class Transcriber:
     def __init__(
         self,
         work: trio.MemoryReceiveChannel[Work],
-        scheduler: Scheduler,
+        resilience: Resilience,
         *,
         timeout_s: float,
         judge_turn: JudgeTurn | None,
@@ -66,7 +86,7 @@ class Transcriber:
         """`timeout_s` is how long a closed segment may wait for its text. Without `judge_turn` ends
         of turns are judged by words and silence alone."""
         self._work = work
-        self._scheduler = scheduler
+        self._resilience = resilience
         self._timeout_s = timeout_s
         self._judge_turn = judge_turn
         self._perform = perform
@@ -103,7 +123,7 @@ class Transcriber:
     def hurry(self, request: Draft | Speculation) -> None:
         """Make a request as urgent as what it has become."""
         if request in self._urgencies:
-            self._scheduler.hurry(self._urgencies[request], _priority(request))
+            self._resilience.scheduler.hurry(self._urgencies[request], _priority(request))
 
     def cancel_stale(self, live: LiveSession) -> None:
         """Leave the wait for drafts, speculations and judgements that nobody wants any more."""
@@ -130,32 +150,36 @@ class Transcriber:
         speech = entry.segment.speech
         if speech is None:
             raise RuntimeError("a segment without speech was sent to be decoded")
+        asking = _Asking(lambda: speech, _urgency(live, Priority.FINAL))
         try:
-            with trio.fail_at(entry.closed_at_s + self._timeout_s):
-                return await self._ask(lambda: speech, _urgency(live, Priority.FINAL))
-        except trio.TooSlowError:
-            return Failure(
-                ProtocolError(
-                    TRANSCRIPTION_TIMEOUT,
-                    f"A segment waited longer than {self._timeout_s:g} s for its text and was "
-                    "skipped. The session goes on; the server is overloaded.",
-                )
+            hypothesis = await self._resilience.decode_segment(
+                asking.request,
+                urgency=asking.urgency,
+                deadline_s=entry.closed_at_s + self._timeout_s,
             )
         except EngineError as error:
-            kind = _CODES.get(type(error), TRANSCRIPTION_FAILED)
+            failure = self._failure(error)
             _log.warning(
                 "segment failed",
                 session_id=live.session.session_id,
-                code=kind.code,
+                code=failure.error.kind.code,
                 error=str(error),
             )
-            return Failure(
-                ProtocolError(
-                    kind,
-                    "The engine failed on a segment, which was skipped. The session goes on; "
-                    "say it again.",
-                )
-            )
+            return failure
+        return asking.heard(hypothesis)
+
+    def _failure(self, error: EngineError) -> Failure:
+        """What a client is told of an engine's error, and when to try again."""
+        retry_after_s = None
+        if isinstance(error, EngineUnavailableError):
+            kind = GPU_UNAVAILABLE if error.is_gpu else SERVICE_UNAVAILABLE
+            retry_after_s = error.retry_after_s
+        else:
+            kind = _KINDS.get(type(error), TRANSCRIPTION_FAILED)
+            if isinstance(error, GpuError):
+                retry_after_s = self._resilience.reports().gpu.remaining_s or None
+        what = _WHAT_HAPPENED[kind.code]
+        return Failure(ProtocolError(kind, f"{what} {_GO_ON}", retry_after_s=retry_after_s))
 
     async def _draft(self, live: LiveSession, draft: Draft) -> None:
         def latest() -> Speech:
@@ -200,7 +224,12 @@ class Transcriber:
                     return None, True
                 try:
                     with trio.move_on_after(self._timeout_s):
-                        heard = await self._ask(speech, urgency)
+                        asking = _Asking(speech, urgency)
+                        heard = asking.heard(
+                            await self._resilience.decode_look(asking.request, urgency=urgency)
+                        )
+                except EngineUnavailableError:
+                    pass  # told by the segment that follows
                 except EngineError as error:
                     _log.warning(
                         "look failed", session_id=live.session.session_id, error=str(error)
@@ -210,19 +239,24 @@ class Transcriber:
             del self._scopes[request], self._urgencies[request]
             self._answered.unpark_all()
 
-    async def _ask(self, speech: Callable[[], Speech], urgency: Urgency) -> Heard:
-        """Have the engine hear what `speech` gives at the moment it takes the request up."""
-        asked: Speech | None = None
 
-        def request() -> DecodeRequest:
-            nonlocal asked
-            asked = speech()
-            return _decode_request(asked, provisional=urgency.priority >= Priority.COMMIT)
+@define
+class _Asking:
+    """A request for what `speech` gives at the moment the engine takes it up."""
 
-        hypothesis = await self._scheduler.decode(request, urgency=urgency)
-        if asked is None:
+    speech: Callable[[], Speech]
+    urgency: Urgency
+    _asked: Speech | None = None
+
+    def request(self) -> DecodeRequest:
+        self._asked = self.speech()
+        return _decode_request(self._asked, provisional=self.urgency.priority >= Priority.COMMIT)
+
+    def heard(self, hypothesis: Hypothesis) -> Heard:
+        """What was heard in the speech that was asked for last."""
+        if self._asked is None:
             raise RuntimeError("an answer to a request that was never made")
-        return _heard(hypothesis, asked)
+        return _heard(hypothesis, self._asked)
 
 
 def _urgency(live: LiveSession, priority: Priority) -> Urgency:

@@ -19,5 +19,22 @@ class GpuMemoryExhaustedError(GpuError):
     """The accelerator ran out of memory."""
 
 
+class BadOutputError(EngineError):
+    """The model answered with something that is no hypothesis."""
+
+
+class EngineTimeoutError(EngineError):
+    """A call took too long; it may still be running."""
+
+
+class EngineUnavailableError(EngineError):
+    """A circuit breaker is open: nothing is tried. `is_gpu` says which."""
+
+    def __init__(self, message: str, *, retry_after_s: float, is_gpu: bool) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.is_gpu = is_gpu
+
+
 class NobodyWaitsError(EngineError):
     """The answer was not computed, since all who had asked for it had left."""

@@ -15,14 +15,22 @@ import structlog
 import trio
 from attrs import define, field, frozen
 
+from fasttalk_stt.inference.checked import check_hypotheses
 from fasttalk_stt.inference.engine import DecodeRequest, Engine, Hypothesis
-from fasttalk_stt.inference.errors import EngineError, NobodyWaitsError
+from fasttalk_stt.inference.errors import EngineError, EngineTimeoutError, NobodyWaitsError
 from fasttalk_stt.inference.load import Load, LoadMeter
 from fasttalk_stt.inference.policy import Priority, Urgency, next_batch, patient_until_s
 
 _log = structlog.get_logger(__name__)
 
 LOAD_EVERY_S = 0.5
+LONGEST_CALL_S = 10.0
+SHORTEST_CALL_LIMIT_S = 4.0
+CALL_LIMIT_FACTOR = 20.0
+"""How long a call may take until its seat is given up: a doubtful request is asked five times at most, up to
+four times as dear as the first, and a machine may be busy with other work."""
+SHORT_REQUEST_S = 3.0
+"""What `Engine.request_s` is measured with."""
 
 
 @define(eq=False)
@@ -50,19 +58,24 @@ class _Job:
         self.begun_s = trio.current_time()
 
     def finish(self, result: Hypothesis | EngineError) -> None:
-        self.result = result
-        self.done.set()
+        """Answer it; what comes after it was given up is dropped."""
+        if not self.done.is_set():
+            self.result = result
+            self.done.set()
 
 
 @frozen
 class SchedulerStatistics:
-    """`waiting` requests are not begun, `running` are in the engine now."""
+    """`waiting` requests are not begun, `running` are in the engine now. Of `seats`, `stuck` wait for a call
+    that takes too long."""
 
     waiting: int
     running: int
     batches: int
     decoded: int
     abandoned: int
+    seats: int
+    stuck: int
 
 
 class Scheduler:
@@ -73,8 +86,17 @@ class Scheduler:
     wait, 95 of 100; None: nothing follows from how long they wait.
     """
 
-    def __init__(self, engine: Engine, *, batch_size: int, promised_s: float | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        batch_size: int,
+        promised_s: float | None = None,
+        longest_call_s: float = LONGEST_CALL_S,
+    ) -> None:
         self._engine = engine
+        self._longest_call_s = longest_call_s
+        self._stuck_since_s: dict[object, float] = {}
         self._batch_size = min(batch_size, engine.batch_size)
         self._jobs: list[_Job] = []
         self._arrival = trio.lowlevel.ParkingLot()
@@ -102,7 +124,15 @@ class Scheduler:
             batches=self._batches,
             decoded=self._decoded,
             abandoned=self._abandoned,
+            seats=self._engine.seats,
+            stuck=len(self._stuck_since_s),
         )
+
+    def stuck_s(self) -> float:
+        """For how long every seat has been stuck in a call that does not return; 0 while one works."""
+        if len(self._stuck_since_s) < self._engine.seats:
+            return 0.0
+        return trio.current_time() - max(self._stuck_since_s.values())
 
     def load(self) -> Load:
         """The load of the last seconds, looked at twice a second."""
@@ -148,10 +178,10 @@ class Scheduler:
         self._meter.expect(self._engine.request_s)
         async with trio.open_nursery() as nursery:
             for _ in range(self._engine.seats):
-                nursery.start_soon(self._serve_seat)
+                nursery.start_soon(self._serve_seat, nursery)
             task_status.started()
 
-    async def _serve_seat(self) -> None:
+    async def _serve_seat(self, nursery: trio.Nursery) -> None:
         while True:
             batch = self._take_batch()
             if not batch:
@@ -164,7 +194,7 @@ class Scheduler:
             is_owed = urgency.is_live and urgency.priority is not Priority.PARTIAL
             began_s = trio.current_time()
             try:
-                await self._decode(batch)
+                await self._call(batch, nursery)
             finally:
                 self._meter.worked(
                     began_s, trio.current_time(), is_owed=is_owed, n_requests=len(batch)
@@ -197,12 +227,47 @@ class Scheduler:
         self._note_wait(job)
         return True
 
+    async def _call(self, batch: list[_Job], nursery: trio.Nursery) -> None:
+        """Decode a batch. Where that takes too long its requests are given up, not the call: the seat
+        waits for its end, since the model is still busy with it, and then is there again."""
+        returned = trio.Event()
+
+        async def decode() -> None:
+            try:
+                await self._decode(batch)
+            finally:
+                returned.set()
+
+        nursery.start_soon(decode)
+        limit_s = self._limit_s(batch)
+        with trio.move_on_after(limit_s):
+            await returned.wait()
+        if returned.is_set():
+            return
+        _log.error("call stuck", after_s=round(limit_s, 1), requests=len(batch))
+        self._stuck_since_s[returned] = trio.current_time() - limit_s
+        try:
+            for job in batch:
+                job.request.interest.is_lost = True
+                job.finish(EngineTimeoutError(f"the engine did not answer within {limit_s:.1f} s"))
+            await returned.wait()
+        finally:
+            del self._stuck_since_s[returned]
+        _log.warning("call returned")
+
+    def _limit_s(self, batch: list[_Job]) -> float:
+        """How long a call may take, by how much there is to decode."""
+        if not self._engine.request_s:
+            return self._longest_call_s
+        lengths = sum(max(job.request.duration_s / SHORT_REQUEST_S, 1.0) for job in batch)
+        usual_s = self._engine.request_s * lengths
+        return min(SHORTEST_CALL_LIMIT_S + CALL_LIMIT_FACTOR * usual_s, self._longest_call_s)
+
     async def _decode(self, batch: list[_Job]) -> None:
         self._batches += 1
         try:
             hypotheses = await self._engine.decode([job.request for job in batch])
-            if len(hypotheses) != len(batch):
-                raise EngineError(f"{len(hypotheses)} answers to {len(batch)} requests")
+            check_hypotheses([job.request for job in batch], hypotheses)
         except NobodyWaitsError as error:
             for job in batch:
                 if job.request.interest.is_lost or len(batch) == 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 
 class Category(Enum):
@@ -124,6 +124,8 @@ GPU_ERROR = ErrorKind("gpu_error", Category.GPU, Severity.HIGH, Fault.SERVER, re
 SERVICE_UNAVAILABLE = ErrorKind(
     "service_unavailable", Category.PROCESSING, Severity.HIGH, Fault.SERVER, retry_after_s=5.0
 )
+GPU_UNAVAILABLE = evolve(SERVICE_UNAVAILABLE, category=Category.GPU)
+"""The same code: which of the two breakers is open."""
 SERVER_FULL = _overload("server_full", retry_after_s=5.0, close_code=CloseCode.TRY_AGAIN_LATER)
 RATE_LIMITED = _overload("rate_limited", retry_after_s=1.0)
 SESSION_TOO_LONG = _overload("session_too_long", retry_after_s=0.0)

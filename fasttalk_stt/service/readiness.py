@@ -6,9 +6,11 @@ every upgrade. It knows nothing of who sets it; `server` and `asgi` do.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 from fasttalk_stt.protocol.errors import SERVICE_UNAVAILABLE, ProtocolError
+from fasttalk_stt.service.engine_health import Trouble
 
 
 class ReadinessState(Enum):
@@ -34,10 +36,12 @@ _TRANSITIONS = {
 
 
 class Readiness:
-    """Moves forward only: loading, ready, draining; failed ends it from anywhere."""
+    """Moves forward only: loading, ready, draining; failed ends it from anywhere. `trouble` tells what keeps
+    a model that is loaded from serving for the moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, trouble: Callable[[], Trouble | None] = lambda: None) -> None:
         self._state = ReadinessState.LOADING
+        self._trouble = trouble
 
     @property
     def state(self) -> ReadinessState:
@@ -45,7 +49,7 @@ class Readiness:
 
     @property
     def is_ready(self) -> bool:
-        return self._state is ReadinessState.READY
+        return self._state is ReadinessState.READY and self._trouble() is None
 
     def move(self, target: ReadinessState) -> None:
         """Go to `target`; does nothing where that would be a step back, such as ready again
@@ -55,6 +59,9 @@ class Readiness:
 
     def reasons(self) -> list[str]:
         """Why no new connection is taken: plain sentences; none when ready."""
+        trouble = self._trouble()
+        if self._state is ReadinessState.READY and trouble is not None:
+            return [trouble.reason]
         return {
             ReadinessState.LOADING: ["the model is still loading"],
             ReadinessState.READY: [],
@@ -76,4 +83,12 @@ class Readiness:
                 "The model has failed and this server is about to restart: "
                 "connect to another replica, or again later.",
                 retry_after_s=LOADING_RETRY_S,
+            )
+        trouble = self._trouble()
+        if trouble is not None:
+            raise ProtocolError(
+                SERVICE_UNAVAILABLE,
+                f"The server cannot serve for the moment: {trouble.reason}. Connect to another "
+                "replica, or again later.",
+                retry_after_s=trouble.retry_after_s,
             )

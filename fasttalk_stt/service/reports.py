@@ -36,6 +36,7 @@ def health_report(services: Services) -> dict[str, Any]:
             "headroom_streams": headroom if readiness.is_ready else 0,
             "draining": readiness.state is ReadinessState.DRAINING,
         },
+        **services.engine.report(),
         "load": {
             "pressure": load.pressure.name.lower(),
             "owed_share": load.owed_share,

@@ -13,6 +13,7 @@ from fasttalk_stt.connection.transport import Transport
 from fasttalk_stt.guard import GuardStatistics
 from fasttalk_stt.inference.load import IDLE, Load
 from fasttalk_stt.service.connections import ConnectionLike, ConnectionManager
+from fasttalk_stt.service.engine_health import EngineHealth
 from fasttalk_stt.service.gate import Gate, MonitoringGate
 from fasttalk_stt.service.loop_watch import LoopWatch
 from fasttalk_stt.service.readiness import Readiness
@@ -31,8 +32,8 @@ class Connect(Protocol):
 class Services:
     """What the routes need.
 
-    `model_name` answers with the engine's model, also while it is loading. `load` is the
-    engine's load, `loop` watches the event loop. `access` and `monitoring` guard the two ports.
+    `model_name` answers with the engine's model, also while it is loading, `engine` tells how it is, and
+    `load` how busy. `loop` watches the event loop. `access` and `monitoring` guard the two ports.
     """
 
     connections: ConnectionManager
@@ -40,6 +41,7 @@ class Services:
     guard: GuardStatistics
     connect: Connect
     model_name: Callable[[], str]
+    engine: EngineHealth
     load: Callable[[], Load] = lambda: IDLE
     loop: LoopWatch = field(factory=LoopWatch)
     access: Gate = field(factory=Gate)

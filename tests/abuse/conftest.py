@@ -22,6 +22,7 @@ from fasttalk_stt.service.gate import Gate
 from fasttalk_stt.service.readiness import Readiness, ReadinessState
 from fasttalk_stt.service.services import Composition, Services
 from fasttalk_stt.settings import Settings
+from tests.support import engine_health
 
 OPCODE_CLOSE, OPCODE_PING = 8, 9
 
@@ -148,6 +149,7 @@ async def start_server(nursery: trio.Nursery) -> StartServer:
                 guard=guard,
                 connect=remember,
                 model_name=lambda: "stand-in",
+                engine=engine_health(),
                 access=gate or Gate(),
             )
             made.append(services)

@@ -16,6 +16,7 @@ from fasttalk_stt.service.connections import ConnectionManager
 from fasttalk_stt.service.readiness import Readiness, ReadinessState
 from fasttalk_stt.service.services import Composition, Services
 from fasttalk_stt.settings import Settings
+from tests.support import engine_health
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -87,7 +88,8 @@ async def test_dead_model_ends_the_server() -> None:
         connections = ConnectionManager(max_connections=1)
         connect = _never
         return Composition(
-            Services(connections, readiness, guard, connect, lambda: "stand-in"), own_model=die
+            Services(connections, readiness, guard, connect, lambda: "stand-in", engine_health()),
+            own_model=die,
         )
 
     settings = Settings(websocket_host="127.0.0.1", websocket_port=0, monitoring_port=0)
@@ -114,7 +116,14 @@ async def test_model_that_dies_later_ends_the_server_and_tells_clients(
         readiness.move(ReadinessState.READY)
         connections = ConnectionManager(max_connections=1)
         return Composition(
-            Services(connections, readiness, guard, lambda _transport, **_: Waiting(), lambda: "m"),
+            Services(
+                connections,
+                readiness,
+                guard,
+                lambda _transport, **_: Waiting(),
+                lambda: "m",
+                engine_health(),
+            ),
             own_model=die_later,
         )
 

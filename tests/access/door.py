@@ -25,6 +25,7 @@ from fasttalk_stt.service.connections import ConnectionManager
 from fasttalk_stt.service.gate import Gate, MonitoringGate
 from fasttalk_stt.service.readiness import Readiness, ReadinessState
 from fasttalk_stt.service.services import Services
+from tests.support import engine_health
 
 SECRET = "a-shared-secret-of-64-bytes-so-that-it-would-do-for-HS512-as-well"  # noqa: S105
 PEER = "203.0.113.7"
@@ -106,6 +107,7 @@ class Door:
             guard=GuardStatistics(),
             connect=self._connect,
             model_name=lambda: "tiny.en",
+            engine=engine_health(),
             access=gate,
             monitoring=monitoring or MonitoringGate(),
         )

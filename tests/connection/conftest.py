@@ -15,6 +15,7 @@ import trio
 
 from fasttalk_stt.access.principal import ANONYMOUS, Principal
 from fasttalk_stt.access.rates import Bucket
+from fasttalk_stt.composition import make_resilience
 from fasttalk_stt.connection.connection import Connection
 from fasttalk_stt.connection.ears import Ears, JudgeTurn
 from fasttalk_stt.connection.memory import MemoryTransport
@@ -111,6 +112,7 @@ class Server:
     ) -> None:
         self.engine = engine
         self.scheduler = Scheduler(engine, batch_size=4)
+        self.resilience = make_resilience(settings, self.scheduler)
         self.sessions = SessionRegistry()
         self.settings = settings
         self.ears = ears
@@ -121,7 +123,7 @@ class Server:
         connection = Connection(
             transport,
             settings=self.settings,
-            scheduler=self.scheduler,
+            resilience=self.resilience,
             sessions=self.sessions,
             principal=principal,
             audio=audio,

@@ -331,13 +331,13 @@ async def test_a_client_that_stalls_is_answered(
 async def test_an_engine_error_skips_the_segment_and_the_session_goes_on(
     serving: Serving, autojump_clock: MockClock, raised: Exception, code: str
 ) -> None:
-    def fail_twice(requests: object) -> float:
-        # In the pause, and again when the segment is closed.
-        if len(engine.batches) <= 2:
+    def fail_at_first(requests: object) -> float:
+        # In the pause, when the segment is closed, and twice again.
+        if len(engine.batches) <= 4:
             raise raised
         return 0.1
 
-    engine = FakeEngine(cost_s=fail_twice)
+    engine = FakeEngine(cost_s=fail_at_first)
     async with serving(engine) as server:
         peer = server.connect()
         await peer.start(fasttalk_mode=True)

@@ -12,7 +12,12 @@ import trio.testing
 from trio.testing import MockClock
 
 from fasttalk_stt.inference.engine import DecodedWord, DecodeRequest, Hypothesis
-from fasttalk_stt.inference.errors import EngineError, GpuError, NobodyWaitsError
+from fasttalk_stt.inference.errors import (
+    BadOutputError,
+    EngineError,
+    GpuError,
+    NobodyWaitsError,
+)
 from fasttalk_stt.inference.fake import FakeEngine
 from fasttalk_stt.inference.load import Pressure
 from fasttalk_stt.inference.policy import COMMIT_PATIENCE_S, Priority, Urgency
@@ -98,7 +103,7 @@ async def test_a_wait_that_is_left_costs_nothing_if_it_was_not_begun(
 async def test_leaving_a_running_request_does_not_wait_and_drops_the_result(
     autojump_clock: MockClock,
 ) -> None:
-    engine = FakeEngine(echo, cost_s=lambda _: 10.0)
+    engine = FakeEngine(echo, cost_s=lambda _: 9.0)
     asking = Asking(scheduler := Scheduler(engine, batch_size=4))
     async with trio.open_nursery() as nursery:
         await nursery.start(scheduler.run)
@@ -112,7 +117,7 @@ async def test_leaving_a_running_request_does_not_wait_and_drops_the_result(
 
 
 async def test_an_engine_is_told_whose_interest_is_lost(autojump_clock: MockClock) -> None:
-    engine = FakeEngine(echo, cost_s=lambda _: 10.0)
+    engine = FakeEngine(echo, cost_s=lambda _: 9.0)
     asking = Asking(scheduler := Scheduler(engine, batch_size=4))
     async with trio.open_nursery() as nursery:
         await nursery.start(scheduler.run)
@@ -186,7 +191,7 @@ async def test_an_engine_that_answers_too_little_fails_its_requests_not_the_serv
         await nursery.start(scheduler.run)
         await asking.ask("a")
         nursery.cancel_scope.cancel()
-    assert asking.answers == {"a": EngineError}
+    assert asking.answers == {"a": BadOutputError}
 
 
 async def test_what_is_left_behind_urgent_work_is_let_go_at_once(

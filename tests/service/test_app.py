@@ -19,6 +19,7 @@ from fasttalk_stt.protocol.state import ConnectionState
 from fasttalk_stt.service.connections import ConnectionLike, ConnectionManager
 from fasttalk_stt.service.readiness import Readiness, ReadinessState
 from fasttalk_stt.service.services import Services
+from tests.support import engine_health
 
 
 @frozen
@@ -50,6 +51,14 @@ def connect(_transport: Transport, **_: object) -> ConnectionLike:
     raise AssertionError("no test here opens a WebSocket")
 
 
+CLOSED_BREAKER = {
+    "state": "closed",
+    "consecutive_failures": 0,
+    "remaining_s": 0.0,
+    "last_cause": None,
+}
+
+
 @pytest.fixture
 def services() -> Services:
     services = Services(
@@ -58,6 +67,7 @@ def services() -> Services:
         guard=GuardStatistics(),
         connect=connect,
         model_name=lambda: "tiny.en",
+        engine=engine_health(),
     )
     services.readiness.move(ReadinessState.READY)
     return services
@@ -82,6 +92,8 @@ async def test_health_tells_capacity(services: Services, create: type) -> None:
         "status": "healthy",
         "reasons": [],
         "model": {"name": "tiny.en", "state": "ready"},
+        "breakers": {name: CLOSED_BREAKER for name in ("gpu", "transcription")},
+        "seats": {"total": 1, "stuck": 0},
         "capacity": {
             "max_connections": 4,
             "active_connections": 1,

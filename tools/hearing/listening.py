@@ -21,7 +21,7 @@ import trio.testing
 from attrs import field, frozen
 
 from fasttalk_stt.audio.vad import VoiceDetector
-from fasttalk_stt.composition import make_ears
+from fasttalk_stt.composition import make_ears, make_resilience
 from fasttalk_stt.connection.connection import Connection
 from fasttalk_stt.connection.ears import Ears, JudgeTurn
 from fasttalk_stt.connection.memory import MemoryTransport
@@ -172,8 +172,9 @@ async def _listen(
         ears = attrs.evolve(ears, make_detector=lambda *args: wrap(current, make(*args)))
     settings = how.settings()
     scheduler = Scheduler(engine, batch_size=settings.batch_size)
+    resilience = make_resilience(settings, scheduler)
     transport = MemoryTransport()
-    connection = Connection(transport, settings=settings, scheduler=scheduler, ears=ears)
+    connection = Connection(transport, settings=settings, resilience=resilience, ears=ears)
     logs = []
     async with trio.open_nursery() as nursery:
         await nursery.start(scheduler.run)
