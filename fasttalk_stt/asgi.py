@@ -13,7 +13,7 @@ import sys
 
 from quart_trio import QuartTrio
 
-from fasttalk_stt.composition import make_engine
+from fasttalk_stt.engines import make_engine
 from fasttalk_stt.inference.errors import EngineError
 from fasttalk_stt.server import make_hosted_app
 from fasttalk_stt.service.logging import configure_logging

@@ -20,20 +20,14 @@ from fasttalk_stt.conversation.backchannels import (
     read_backchannels,
 )
 from fasttalk_stt.guard import GuardStatistics
-from fasttalk_stt.inference.aligning.ctc import CtcAligner
-from fasttalk_stt.inference.aligning.realign import WordAligner
-from fasttalk_stt.inference.aligning.wav2vec2 import Wav2Vec2Aligner
 from fasttalk_stt.inference.engine import Engine
+from fasttalk_stt.inference.fallback import FallbackEngine
 from fasttalk_stt.inference.load import Crowd, headroom_streams
-from fasttalk_stt.inference.models import resolve_model
 from fasttalk_stt.inference.resilience import Resilience
 from fasttalk_stt.inference.scheduler import Scheduler
-from fasttalk_stt.inference.seats import is_gpu
 from fasttalk_stt.inference.silero import SileroModel, SileroVad
 from fasttalk_stt.inference.smart_turn import SmartTurn
 from fasttalk_stt.inference.turn_judge import TurnJudge
-from fasttalk_stt.inference.whisperx_engine import WhisperXEngine
-from fasttalk_stt.protocol.config import primary_language
 from fasttalk_stt.service.connections import ConnectionManager
 from fasttalk_stt.service.credentials import load_monitoring_token, load_policy
 from fasttalk_stt.service.engine_health import EngineHealth
@@ -90,13 +84,23 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
         ),
         engine=health,
         model_name=lambda: engine.model_name,
+        preferred_model=lambda: (
+            engine.preferred_model if isinstance(engine, FallbackEngine) else engine.model_name
+        ),
         load=scheduler.load,
         access=access,
         monitoring=monitoring,
     )
     return Composition(
         services,
-        partial(own_model, engine, scheduler, services.readiness, language=settings.language),
+        partial(
+            own_model,
+            engine,
+            scheduler,
+            services.readiness,
+            language=settings.language,
+            beside=engine.run if isinstance(engine, FallbackEngine) else None,
+        ),
     )
 
 
@@ -157,34 +161,3 @@ def _turn_judge() -> JudgeTurn:
     model = SmartTurn()
     model.load()
     return TurnJudge(model).probability
-
-
-def _aligner(settings: Settings) -> WordAligner | None:
-    """With "auto" the one that is installed, if any; the words of other languages are timed by the
-    decoder's attention in any case."""
-    kind = settings.aligner
-    if kind == "wav2vec2":
-        language = primary_language(settings.language) or "en"
-        device = "cuda" if is_gpu(settings.device) else "cpu"
-        return Wav2Vec2Aligner(language, device=device, model=settings.align_model)
-    aligner = CtcAligner()
-    wanted = kind == "ctc" or (kind == "auto" and aligner.is_installed)
-    return aligner if wanted else None
-
-
-def make_engine(settings: Settings) -> Engine:
-    """Make the engine of the configured model, unloaded.
-
-    Raises ModelNotFoundError when there is no such model.
-    """
-    model = resolve_model(
-        settings.model, device=settings.device, cache_directory=settings.model_cache
-    )
-    return WhisperXEngine(
-        model,
-        device=settings.device,
-        compute_type=settings.compute_type,
-        cpu_threads=settings.cpu_threads,
-        audio_context=settings.audio_context,
-        aligner=_aligner(settings),
-    )

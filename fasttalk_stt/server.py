@@ -24,10 +24,12 @@ from quart_trio import QuartTrio
 
 from fasttalk_stt.access.addresses import is_loopback
 from fasttalk_stt.app import create_app, create_monitoring_app
-from fasttalk_stt.composition import compose, make_engine
+from fasttalk_stt.composition import compose
+from fasttalk_stt.engines import make_engine
 from fasttalk_stt.guard import GuardStatistics, install_guard
 from fasttalk_stt.hypercorn_settings import load_hypercorn_settings, make_config
 from fasttalk_stt.inference.engine import Engine
+from fasttalk_stt.inference.faulty import FaultPlan
 from fasttalk_stt.listening import bind_port
 from fasttalk_stt.protocol.errors import UNAUTHORIZED, ProtocolError
 from fasttalk_stt.service.credentials import load_policy
@@ -50,19 +52,21 @@ async def serve(
     settings: Settings,
     *,
     engine: Engine | None = None,
+    faults: FaultPlan | None = None,
     hypercorn_file: Path | None = None,
     task_status: trio.TaskStatus[BoundPorts] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until a signal: the first SIGINT or SIGTERM drains, the second kills the process.
 
-    Must run in the main thread, for the signals. `engine` defaults to the configured model's.
+    Must run in the main thread, for the signals. `engine` defaults to the configured model's,
+    which fails by `faults`.
     `task_status` reports the ports as soon as both servers answer, before the model is loaded.
 
     Raises what `serve_composition` raises, and ModelNotFoundError before the ports answer.
     """
     await serve_composition(
         settings,
-        lambda guard: compose(settings, engine or make_engine(settings), guard),
+        lambda guard: compose(settings, engine or make_engine(settings, faults=faults), guard),
         hypercorn_file=hypercorn_file,
         task_status=task_status,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from fasttalk_stt.inference.faulty import FaultPlan, read_faults
 from fasttalk_stt.server import serve
 from fasttalk_stt.service.logging import configure_logging
 from fasttalk_stt.settings import Settings
@@ -32,11 +33,25 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="FILE",
         help="settings of the web server underneath (default: ./hypercorn.toml if there is one)",
     )
+    parser.add_argument(
+        "--faults",
+        type=_faults,
+        metavar="PLAN",
+        help="let the model fail on purpose, to rehearse: such as 'oom:0.05,slow(2s):0.1,hang@20;seed=7' "
+        "(error, gpu, oom, garbage, slow, hang; by chance or by the number of the call)",
+    )
+
+
+def _faults(text: str) -> FaultPlan:
+    try:
+        return read_faults(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve; returns when drained. Raises user errors for `main` to print."""
     settings = Settings.from_environment(os.environ)
     configure_logging(settings.log_format)
-    trio.run(partial(serve, settings, hypercorn_file=args.hypercorn_config))
+    trio.run(partial(serve, settings, hypercorn_file=args.hypercorn_config, faults=args.faults))
     return 0

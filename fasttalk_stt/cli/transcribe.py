@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     configure_logging(settings.log_format)
     logging.getLogger().setLevel(logging.WARNING)
     # Imported here, so that `--help` and a bad argument need no model library.
-    from fasttalk_stt.composition import make_engine  # noqa: PLC0415
+    from fasttalk_stt.engines import make_engine  # noqa: PLC0415
 
     engine = make_engine(settings)
     return trio.run(partial(transcribe_jobs, jobs, args.format, settings=settings, engine=engine))

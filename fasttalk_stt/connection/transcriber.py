@@ -302,4 +302,5 @@ def _heard(hypothesis: Hypothesis, speech: Speech) -> Heard:
         language=hypothesis.language,
         language_confidence=round(hypothesis.language_confidence, 3),
         compute_ms=hypothesis.compute_ms,
+        model=hypothesis.model,
     )

@@ -82,7 +82,7 @@ def transcription(
                 language=heard.language,
                 language_confidence=heard.language_confidence,
                 end_of_turn=segment.ends_utterance and segment.reason != "buffer_full",
-                model=model,
+                model=heard.model or model,
                 compute_ms=round(heard.compute_ms, 1),
                 latency_ms=_elapsed_ms(entry.arrived_at_s, sent_at_s),
             ),

@@ -38,6 +38,7 @@ class Heard:
     language: str | None = None
     language_confidence: float | None = None
     compute_ms: float = 0.0
+    model: str | None = None
 
     @property
     def raw_text(self) -> str:

@@ -79,6 +79,9 @@ class FakeEngine:
     async def load(self) -> None:
         await trio.sleep(self._load_s)
 
+    async def unload(self) -> None:
+        pass
+
     async def decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
         self.batches.append(list(requests))
         cost_s = self._cost_s(requests)

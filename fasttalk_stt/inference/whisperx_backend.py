@@ -101,6 +101,10 @@ class WhisperXBackend:
             raise translated(error, f"loading the model {self.model.name}") from error
         self._whisper = whisper
 
+    def unload(self) -> None:
+        """Let go of the model; `load` brings it back."""
+        self._whisper = None
+
     def decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
         """Decode a batch; the results are in the order of the requests.
 

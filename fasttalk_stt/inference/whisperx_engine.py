@@ -86,6 +86,10 @@ class WhisperXEngine:
         """
         await self._in_thread(self._backend.load)
 
+    async def unload(self) -> None:
+        """Let go of the model and of its memory, once no call uses it any more."""
+        self._backend.unload()
+
     async def decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
         """See `WhisperXBackend.decode`.
 

@@ -5,6 +5,7 @@ It lives beside the web servers, never inside one, so that its death is theirs t
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import structlog
@@ -26,9 +27,14 @@ class SchedulerLike(Protocol):
 
 
 async def own_model(
-    engine: Engine, scheduler: SchedulerLike, readiness: Readiness, *, language: str | None = None
+    engine: Engine,
+    scheduler: SchedulerLike,
+    readiness: Readiness,
+    *,
+    language: str | None = None,
+    beside: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Load and serve the model until cancelled.
+    """Load and serve the model until cancelled; `beside` runs meanwhile.
 
     Raises what loading or the scheduler raises, with `readiness` failed before, and EngineError where
     the model does not know the default `language`: every session would be refused for it.
@@ -43,6 +49,8 @@ async def own_model(
             )
         async with trio.open_nursery() as nursery:
             await nursery.start(scheduler.run)
+            if beside is not None:
+                nursery.start_soon(beside)
             readiness.move(ReadinessState.READY)
             logger.info(
                 "model_ready",

@@ -29,7 +29,11 @@ def health_report(services: Services) -> dict[str, Any]:
     return {
         "status": "healthy" if readiness.is_ready else "unhealthy",
         "reasons": readiness.reasons(),
-        "model": {"name": services.model_name(), "state": readiness.state.value},
+        "model": {
+            "name": services.model_name(),
+            "preferred": (services.preferred_model or services.model_name)(),
+            "state": readiness.state.value,
+        },
         "capacity": {
             "max_connections": connections.max_connections,
             "active_connections": connections.active_connections,

@@ -32,8 +32,9 @@ class Connect(Protocol):
 class Services:
     """What the routes need.
 
-    `model_name` answers with the engine's model, also while it is loading, `engine` tells how it is, and
-    `load` how busy. `loop` watches the event loop. `access` and `monitoring` guard the two ports.
+    `model_name` answers with the engine's model, also while it is loading, `preferred_model` with the one
+    that would serve if there were memory for it; `engine` tells how it is, `load` how busy. `loop`
+    watches the event loop. `access` and `monitoring` guard the two ports.
     """
 
     connections: ConnectionManager
@@ -42,6 +43,7 @@ class Services:
     connect: Connect
     model_name: Callable[[], str]
     engine: EngineHealth
+    preferred_model: Callable[[], str] | None = None
     load: Callable[[], Load] = lambda: IDLE
     loop: LoopWatch = field(factory=LoopWatch)
     access: Gate = field(factory=Gate)

@@ -91,8 +91,8 @@ async def test_health_tells_capacity(services: Services, create: type) -> None:
     assert await response.get_json() == {
         "status": "healthy",
         "reasons": [],
-        "model": {"name": "tiny.en", "state": "ready"},
-        "breakers": {name: CLOSED_BREAKER for name in ("gpu", "transcription")},
+        "model": {"name": "tiny.en", "preferred": "tiny.en", "state": "ready"},
+        "breakers": dict.fromkeys(("gpu", "transcription"), CLOSED_BREAKER),
         "seats": {"total": 1, "stuck": 0},
         "capacity": {
             "max_connections": 4,

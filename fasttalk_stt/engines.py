@@ -1,0 +1,81 @@
+"""The engine that the settings ask for: model, aligner, fall-backs, and faults where somebody rehearses."""
+
+from __future__ import annotations
+
+import structlog
+
+from fasttalk_stt.inference.aligning.ctc import CtcAligner
+from fasttalk_stt.inference.aligning.realign import WordAligner
+from fasttalk_stt.inference.aligning.wav2vec2 import Wav2Vec2Aligner
+from fasttalk_stt.inference.engine import Engine
+from fasttalk_stt.inference.errors import ModelNotFoundError
+from fasttalk_stt.inference.fallback import FallbackEngine, UnloadableEngine
+from fasttalk_stt.inference.faulty import FaultPlan, FaultyEngine
+from fasttalk_stt.inference.model_sizes import smaller_models
+from fasttalk_stt.inference.models import ResolvedModel, list_models, resolve_model
+from fasttalk_stt.inference.seats import is_gpu
+from fasttalk_stt.inference.whisperx_engine import WhisperXEngine
+from fasttalk_stt.protocol.config import primary_language
+from fasttalk_stt.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+def make_engine(settings: Settings, *, faults: FaultPlan | None = None) -> Engine:
+    """Make the engine of the configured model, unloaded; with `faults` each of its models fails by them.
+
+    Raises ModelNotFoundError when there is no such model, or none of a MODEL_FALLBACKS that is set.
+    """
+    model = _resolve(settings, settings.model)
+    models = [model, *(_resolve(settings, name) for name in _fallbacks(settings, model))]
+    aligner = _aligner(settings)
+    engines: list[UnloadableEngine] = [_engine(settings, each, aligner) for each in models]
+    if faults is not None:
+        _log.warning("FAULTS ARE INJECTED: this server fails on purpose", plan=str(faults))
+        engines = [FaultyEngine(engine, faults) for engine in engines]
+    return FallbackEngine(engines) if len(engines) > 1 else engines[0]
+
+
+def _engine(
+    settings: Settings, model: ResolvedModel, aligner: WordAligner | None
+) -> UnloadableEngine:
+    return WhisperXEngine(
+        model,
+        device=settings.device,
+        compute_type=settings.compute_type,
+        cpu_threads=settings.cpu_threads,
+        audio_context=settings.audio_context,
+        aligner=aligner,
+    )
+
+
+def _resolve(settings: Settings, name: str) -> ResolvedModel:
+    return resolve_model(name, device=settings.device, cache_directory=settings.model_cache)
+
+
+def _fallbacks(settings: Settings, model: ResolvedModel) -> tuple[str, ...]:
+    """Names of the models to fall back to, the largest first. Without being told, only where memory can
+    run out on its own: on a GPU."""
+    if settings.model_fallbacks is not None:
+        return settings.model_fallbacks
+    if not is_gpu(settings.device):
+        return ()
+    try:
+        listings = list_models(device=settings.device, cache_directory=settings.model_cache)
+    except ModelNotFoundError:
+        return ()
+    installed = [listing.name for listing in listings if listing.state == "installed"]
+    return smaller_models(model.name, installed)
+
+
+def _aligner(settings: Settings) -> WordAligner | None:
+    """With "auto" the one that is installed, if any; the words of other languages are timed by the
+    decoder's attention in any case."""
+    kind = settings.aligner
+    if kind == "wav2vec2":
+        language = primary_language(settings.language) or "en"
+        device = "cuda" if is_gpu(settings.device) else "cpu"
+        return Wav2Vec2Aligner(language, device=device, model=settings.align_model)
+    aligner = CtcAligner()
+    wanted = kind == "ctc" or (kind == "auto" and aligner.is_installed)
+    return aligner if wanted else None

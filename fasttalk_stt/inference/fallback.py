@@ -1,0 +1,166 @@
+"""Several models, of which the best that fits the GPU's memory serves.
+
+Where the memory does not suffice the next smaller one takes over, in the middle of a request if need be:
+whoever asked waits and gets an answer. After a while the better ones are tried again. Whoever uses it
+sees one engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+import trio
+from attrs import evolve
+
+from fasttalk_stt.inference.engine import DecodeRequest, Engine, Hypothesis
+from fasttalk_stt.inference.errors import EngineError, GpuMemoryExhaustedError
+
+RETURN_AFTER_S = 60.0
+LONGEST_RETURN_S = 1800.0
+"""Until a better model is tried again: what took the memory may be gone. Each time in vain doubles it, since
+loading costs seconds of the machine."""
+
+_log = structlog.get_logger(__name__)
+
+
+class UnloadableEngine(Engine, Protocol):
+    """An engine whose memory can be had back."""
+
+    async def unload(self) -> None:
+        """Let go of the model; `load` makes it serve again. Calls that run end as they would have."""
+
+
+class FallbackEngine:
+    """An `Engine` over `engines`, the preferred first, each smaller than the one before.
+
+    `run` must be running for it to find its way back.
+    """
+
+    def __init__(self, engines: Sequence[UnloadableEngine]) -> None:
+        if not engines:
+            raise ValueError("a fall-back needs at least one engine")
+        self._engines = tuple(engines)
+        self._index = 0
+        self._is_loaded = False
+        self._moving = trio.Lock()
+        self._fell = trio.Event()
+
+    @property
+    def model_name(self) -> str:
+        return self._current.model_name
+
+    @property
+    def preferred_model(self) -> str:
+        """The model that serves where there is memory for it."""
+        return self._engines[0].model_name
+
+    @property
+    def supported_languages(self) -> frozenset[str]:
+        return self._current.supported_languages
+
+    @property
+    def seats(self) -> int:
+        return self._engines[0].seats
+
+    @property
+    def batch_size(self) -> int:
+        return self._engines[0].batch_size
+
+    @property
+    def request_s(self) -> float:
+        return self._current.request_s
+
+    async def load(self) -> None:
+        """Load the best that fits. Raises EngineError where none does."""
+        async with self._moving:
+            await self._load_from(0)
+
+    async def decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
+        """Decode a batch, on a smaller model where the memory does not suffice.
+
+        Raises GpuMemoryExhaustedError where it suffices for none.
+        """
+        while True:
+            engine = await self._loaded()
+            try:
+                hypotheses = await engine.decode(requests)
+            except GpuMemoryExhaustedError as error:
+                if not await self._fall_from(engine, error):
+                    raise
+                continue
+            return [evolve(each, model=engine.model_name) for each in hypotheses]
+
+    async def run(self) -> None:
+        """Go back to a better model whenever one fits again, until cancelled."""
+        while True:
+            await self._fell.wait()
+            pause_s = RETURN_AFTER_S
+            while self._index:
+                await trio.sleep(pause_s)
+                if not await self._climb():
+                    pause_s = min(2 * pause_s, LONGEST_RETURN_S)
+            self._fell = trio.Event()
+
+    @property
+    def _current(self) -> UnloadableEngine:
+        return self._engines[self._index]
+
+    async def _loaded(self) -> UnloadableEngine:
+        if not self._is_loaded:
+            async with self._moving:
+                if not self._is_loaded:
+                    await self._load_from(0)
+        return self._current
+
+    async def _fall_from(self, engine: UnloadableEngine, error: GpuMemoryExhaustedError) -> bool:
+        """Serve with a smaller model than this; returns whether one does now."""
+        async with self._moving:
+            if self._current is not engine:
+                return True  # another request found out before
+            if self._index + 1 == len(self._engines):
+                return False
+            _log.warning("out of GPU memory", model=engine.model_name, error=str(error))
+            self._is_loaded = False
+            await engine.unload()
+            await self._load_from(self._index + 1)
+            return True
+
+    async def _load_from(self, first: int) -> None:
+        """Load the first that fits, from the `first` on. Raises the error of the last."""
+        for index in range(first, len(self._engines)):
+            engine = self._engines[index]
+            try:
+                await engine.load()
+            except GpuMemoryExhaustedError:
+                await engine.unload()
+                if index + 1 == len(self._engines):
+                    raise
+                _log.warning("no GPU memory for the model", model=engine.model_name)
+            else:
+                self._index, self._is_loaded = index, True
+                if index:
+                    _log.warning("fallen back", model=engine.model_name)
+                    self._fell.set()
+                return
+
+    async def _climb(self) -> bool:
+        """Load the best of the better ones that fits beside the current one, which serves meanwhile."""
+        for index in range(self._index):
+            engine, before = self._engines[index], self._current
+            try:
+                await engine.load()
+            except EngineError as error:
+                await engine.unload()
+                _log.info("not yet back", model=engine.model_name, error=str(error))
+                continue
+            async with self._moving:
+                if self._current is not before:
+                    await engine.unload()  # it fell further meanwhile: there is no memory to spare
+                    return False
+                self._index = index
+            await before.unload()
+            _log.info("back on a better model", model=engine.model_name)
+            return True
+        return False
