@@ -170,12 +170,14 @@ class Exchange:
         self._is_running = False
         self._outstanding.clear()
         self._again.clear()
-        audio_from_ms = self._buffer.rewind()
+        replay = self._buffer.rewind()
+        for lasting in replay.lasting:
+            self._fold(lasting.message)
         config = dict(self._config)
         if self._has_begun:
             config["session_id"] = self._progress.session_id
             config["resume"] = self._progress.resume(
-                committed_ms=self._buffer.committed_ms, audio_from_ms=audio_from_ms
+                committed_ms=self._buffer.committed_ms, audio_from_ms=replay.audio_from_ms
             )
             if self._context.is_set:
                 # Its answer was given long ago.

@@ -34,6 +34,14 @@ class Audio:
     data: bytes
 
 
+@frozen
+class Replay:
+    """Where a new connection begins: its first audio, and the lasting commands that go before it."""
+
+    audio_from_ms: int
+    lasting: tuple[Command, ...]
+
+
 class ReplayBuffer:
     """Holds what is unsent or unsettled. Its bound is kept by whoever adds to it (`unsettled_s`)."""
 
@@ -123,22 +131,16 @@ class ReplayBuffer:
     def commit(self, committed_ms: int) -> list[Command]:
         """Audio before this has its outcome: forget it, but for the last `keep_ms`.
 
-        Returns the lasting commands that lie behind it now and were answered, in their order: their
-        effect belongs to the start of a replay, and they are forgotten here.
+        Returns the lasting commands that lie behind it now, were answered, and passed on this
+        connection, in their order: their effect belongs to the start of the next one, and they are
+        forgotten here.
         """
         self._committed_ms = max(self._committed_ms, min(committed_ms, self.ms_of(self._at)))
         keep_from = min(self._sample(max(0, self._committed_ms - self._keep_ms)), self._at)
         if keep_from > self._base:
             del self._audio[: (keep_from - self._base) * self._width]
             self._base = keep_from
-        committed = self._sample(self._committed_ms)
-        lasting = []
-        while self._commands and self._commands[0].answered:
-            if self._commands[0].position > committed:
-                break
-            lasting.append(self._commands[0])
-            self.forget(self._commands[0])
-        return lasting
+        return self._settled_commands(self._next_command)
 
     def forget(self, command: Command) -> None:
         """It was answered and needs never be sent again."""
@@ -147,17 +149,30 @@ class ReplayBuffer:
         if index < self._next_command:
             self._next_command -= 1
 
-    def rewind(self) -> int:
-        """Start over for a new connection; returns `audio_from_ms`, where sending begins.
+    def rewind(self) -> Replay:
+        """Start over for a new connection.
 
         Commands that stand before `committed_ms` are sent once the audio before it was: that audio
         is only listened to.
         """
+        lasting = self._settled_commands(len(self._commands))
         audio_from_ms = max(0, self._committed_ms - self._keep_ms)
         self._at = self._sample(audio_from_ms)
         self._lead_until = self._sample(self._committed_ms)
         self._next_command = 0
-        return audio_from_ms
+        return Replay(audio_from_ms, tuple(lasting))
+
+    def _settled_commands(self, limit: int) -> list[Command]:
+        """Take out the answered ones at the head, before `committed_ms`, `limit` at most."""
+        committed = self._sample(self._committed_ms)
+        lasting: list[Command] = []
+        while len(lasting) < limit and self._commands:
+            first = self._commands[0]
+            if not first.answered or first.position > committed:
+                break
+            lasting.append(first)
+            self.forget(first)
+        return lasting
 
     def _sample(self, position_ms: int) -> int:
         return position_ms * self._rate_hz // 1000
