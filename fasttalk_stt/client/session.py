@@ -80,6 +80,7 @@ class Session:
         self._waiters: dict[Command, _Waiter] = {}
         self._to_send = anyio.Event()
         self._room = anyio.Event()
+        self._is_ending = False
         self._is_over = False
         self._error: SttError | None = None
 
@@ -124,12 +125,14 @@ class Session:
 
         Raises ServiceError where its transcription failed.
         """
+        self._check()
         return _expect(Transcription, await self._ask(FlushBuffer()))
 
     async def interrupt(
         self, *, scope: InterruptScope = "pending", reason: str | None = None
     ) -> InterruptAcknowledged:
         """Barge-in: discard what is stale (`pending`) or everything (`all`)."""
+        self._check()
         return _expect(
             InterruptAcknowledged, await self._ask(Interrupt(reason=reason, scope=scope))
         )
@@ -153,6 +156,7 @@ class Session:
         )
         if language_context is not None:
             _check_config({"language": language_context})
+        self._check()
         return _expect(ContextUpdated, await self._ask(message)).data
 
     async def configure(self, **changes: object) -> SessionConfig:
@@ -165,6 +169,7 @@ class Session:
             change_session_config(SessionConfig(), changes)
         except ProtocolError as error:
             raise ValueError(error.message) from error
+        self._check()
         return _expect(Configured, await self._ask(Configure(changes))).config
 
     async def end(self) -> SessionEnded:
@@ -173,7 +178,10 @@ class Session:
         Its `audio` counts from the last resume. Takes as long as the server needs; set a deadline
         around it where that matters.
         """
-        return _expect(SessionEnded, await self._ask(EndSession()))
+        self._check()
+        asked = self._ask(EndSession())
+        self._is_ending = True
+        return _expect(SessionEnded, await asked)
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
@@ -233,11 +241,10 @@ class Session:
     def _check(self) -> None:
         if self._error is not None:
             raise self._error
-        if self._is_over:
-            raise SessionOverError("The session has ended. Start another one.")
+        if self._is_over or self._is_ending:
+            raise SessionOverError("The session has ended, or is about to. Start another one.")
 
     async def _ask(self, message: ClientMessage) -> Answer:
-        self._check()
         command = self._exchange.add_command(message)
         waiter = self._waiters[command] = _Waiter()
         self.wake_sender()
@@ -247,7 +254,8 @@ class Session:
             # Where the caller gave up waiting, the command still takes effect.
             self._waiters.pop(command, None)
         if waiter.answer is None:
-            self._check()
+            if self._error is not None:
+                raise self._error
             raise SessionOverError(f"The session ended before {message.type} was answered.")
         if isinstance(waiter.answer, ServiceError):
             raise waiter.answer

@@ -78,6 +78,7 @@ class ModelServer:
         self._next_number = 1
         self._reported_up_to = 0
         self._continues = False
+        self._had_text = False
         self._silent_before = 0
         self._ending = False
 
@@ -136,7 +137,11 @@ class ModelServer:
             under_way = reported is not False
             self._reported_up_to = resume["utterance"] if reported is True else int(reported)
             self._next_number = resume["utterance"] + (0 if under_way else 1)
-            self._continues = under_way and resume["text"] != ""
+            # Open at `committed_ms` is what has text already, or began before (noise, flushed away).
+            onset_ms = resume["onset_ms"]
+            began = onset_ms is not None and onset_ms < resume["committed_ms"]
+            self._had_text = resume["text"] != ""
+            self._continues = under_way and (self._had_text or (reported is True and began))
         self._send({"type": "session_started", "config": self.config, "model": "model"})
 
     def _on_context_update(self, document: dict[str, Any]) -> None:
@@ -183,21 +188,20 @@ class ModelServer:
             self._result([self._text(number, "", "flush", self._at)], self._at)
             return
         text = self._words(utterance.blocks)
+        start = utterance.segment_start
+        if not text:
+            # Nothing that is settled: `resume` could not say that noise is under way before it.
+            self._result([self._text(utterance.number, "", "flush", start)], start)
+            return
         self._retract(utterance)
-        self._result(
-            [self._text(utterance.number, text, "flush", utterance.segment_start)], self._at
-        )
-        utterance.has_text |= text != ""
-        if text and not utterance.heard:
+        self._result([self._text(utterance.number, text, "flush", start)], self._at)
+        utterance.has_text = True
+        if not utterance.heard:
             # A text without an onset before it would leave a gap in the numbers a client knows.
             utterance.heard = True
             if utterance.number > self._reported_up_to:
                 self._report_onset(utterance)
         utterance.segment_start, utterance.blocks = self._at, []
-        if not utterance.heard:
-            # Noise that opened nothing yet: what is settled leaves no trace.
-            self._utterance = None
-            self._next_number -= 1
 
     def _on_end_session(self, document: dict[str, Any]) -> None:
         self._go_on()
@@ -233,7 +237,7 @@ class ModelServer:
             return
         self._continues = False
         self._utterance = _Open(
-            self._next_number, self._at, self._at, has_text=True, heard=True, voiced=99
+            self._next_number, self._at, self._at, has_text=self._had_text, heard=True, voiced=99
         )
         self._utterance.start = self._utterance.segment_start = self._committed
         self._utterance.silent = self._silent_before
