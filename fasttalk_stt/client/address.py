@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -93,7 +94,7 @@ def stream_opener(ssl_context: ssl.SSLContext | None = None) -> OpenStream:
                 stream = await anyio.connect_tcp(address.host, address.port)
         except (OSError, ssl.SSLError, anyio.BrokenResourceError) as error:
             raise ConnectError(f"{address}: cannot connect: {_cause(error)}") from error
-        raw = stream.extra(SocketAttribute.raw_socket, None)  # noqa: S610 (no SQL here)
+        raw = stream.extra(SocketAttribute.raw_socket, None)
         if raw is not None:
             # Frames are small, and each one is wanted now.
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -110,7 +111,11 @@ def _cause(error: BaseException) -> str:
         elif error.__cause__ is not None:
             error = error.__cause__
         else:
-            return getattr(error, "strerror", None) or str(error) or type(error).__name__
+            break
+    if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
+        # asyncio puts a sentence of its own into `strerror`.
+        return os.strerror(error.errno)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _shown(url: str) -> str:

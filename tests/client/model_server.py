@@ -289,9 +289,7 @@ class ModelServer:
         if not text or heard[edge] == 0:
             return
         start = utterance.segment_start
-        self._result(
-            [self._text(utterance.number, text, "buffer_full", start)], start + edge
-        )
+        self._result([self._text(utterance.number, text, "buffer_full", start)], start + edge)
         utterance.has_text = True
         utterance.segment_start, utterance.blocks = start + edge, utterance.blocks[edge:]
 
@@ -367,9 +365,7 @@ class ModelServer:
         }
         return {"type": "transcription", "data": data}
 
-    def _result(
-        self, messages: list[dict[str, Any]], end: int, *, settles_with: int = 0
-    ) -> None:
+    def _result(self, messages: list[dict[str, Any]], end: int, *, settles_with: int = 0) -> None:
         self.results.append(_Result(messages, end, settles_with))
 
     def _send(self, message: dict[str, Any]) -> None:

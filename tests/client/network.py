@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -11,6 +12,7 @@ import anyio.lowlevel
 from anyio.abc import ByteStream, TaskGroup
 from attrs import define, field
 from wsproto import ConnectionType, WSConnection
+from wsproto.connection import ConnectionState
 from wsproto.events import (
     AcceptConnection,
     BytesMessage,
@@ -131,7 +133,8 @@ class ServerSocket:
                     return None
                 case CloseConnection():
                     self.close_code = event.code
-                    await self.stream.send(self._wire.send(event.response()))
+                    if self._wire.state is ConnectionState.REMOTE_CLOSING:
+                        await self.stream.send(self._wire.send(event.response()))
                     return None
                 case Pong():
                     self.pongs.append(bytes(event.payload))
@@ -181,7 +184,7 @@ class Network:
     async def open_stream(self, address: Address) -> ByteStream:
         await anyio.lowlevel.checkpoint()
         ours, theirs = stream_pair()
-        if address.host in self.http and not address.host in self.hosts:
+        if address.host in self.http and address.host not in self.hosts:
             self.tasks.start_soon(self._answer_http, theirs, address.host)
             return ours
         self.dialled.append(address.host)
@@ -201,10 +204,9 @@ class Network:
         return ours
 
     async def _serve(self, socket: ServerSocket, behaviour: Behaviour) -> None:
-        try:
+        # Cut by the test.
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             await behaviour(socket)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            pass  # Cut by the test.
         await socket.stream.aclose()
 
     async def _answer_http(self, stream: MemoryStream, host: str) -> None:

@@ -52,8 +52,10 @@ def test_a_refusal_for_good_is_final(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("code", "again"),
-    [(None, True), (1001, True), (1006, True), (1011, True), (1013, True)]
-    + [(1000, False), (1003, False), (1008, False), (1009, False)],
+    [
+        *((code, True) for code in (None, 1001, 1006, 1011, 1013)),
+        *((code, False) for code in (1000, 1003, 1008, 1009)),
+    ],
 )
 def test_which_close_codes_are_worth_another_try(code: int | None, again: bool) -> None:
     wait_s = Backoff(0.0).wait_s(DisconnectedError("", close_code=code), 0)

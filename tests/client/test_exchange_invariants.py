@@ -46,7 +46,9 @@ def script(seed: int) -> list[tuple[str, Any]]:
     is_busy = random.random() < 0.5
     steps: list[tuple[str, Any]] = []
     for _ in range(random.randrange(5, 40)):
-        said = [(random.choice(_WORDS), random.choice(_LENGTHS)) for _ in range(random.randrange(6))]
+        said = [
+            (random.choice(_WORDS), random.choice(_LENGTHS)) for _ in range(random.randrange(6))
+        ]
         steps.append(("audio", said))
         if random.random() < 0.3:
             steps.append(("command", random.choice(_COMMANDS)))

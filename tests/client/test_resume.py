@@ -20,10 +20,16 @@ class Told(Progress):
         self._said = 0
         self._server = ModelServer()
 
-    def tell(self, kind: str, committed_ms: int = 0, *, seq: int | None = None, **data: Any) -> bool:
+    def tell(
+        self, kind: str, committed_ms: int = 0, *, seq: int | None = None, **data: Any
+    ) -> bool:
         self._said += 1
         stamp = {"session_id": "s-1", "timestamp": "", "seq": seq or self._said}
-        message = {"type": kind, "data": data, "metadata": stamp | {"audio_committed_ms": committed_ms}}
+        message = {
+            "type": kind,
+            "data": data,
+            "metadata": stamp | {"audio_committed_ms": committed_ms},
+        }
         return self.take(read_event(message))
 
     def onset(self, utterance: int, start_ms: int, committed_ms: int = 0) -> bool:
