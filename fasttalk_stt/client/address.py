@@ -17,6 +17,9 @@ from fasttalk_stt.client.errors import ConnectError
 TRANSCRIBE_PATH = "/ws/transcribe"
 _PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 
+_OWN_SENTENCE = (socket.gaierror, ssl.SSLError)
+"""Errors whose number is not the system's."""
+
 OpenStream = Callable[["Address"], Awaitable[ByteStream]]
 """Opens a byte stream to an address; raises ConnectError. The seam for tests."""
 
@@ -92,6 +95,12 @@ def stream_opener(ssl_context: ssl.SSLContext | None = None) -> OpenStream:
                 )
             else:
                 stream = await anyio.connect_tcp(address.host, address.port)
+        except ssl.SSLCertVerificationError as error:
+            raise ConnectError(
+                f"{address}: its certificate is not trusted: {error.verify_message}. Pass an "
+                "ssl_context that knows it.",
+                recoverable=False,
+            ) from error
         except (OSError, ssl.SSLError, anyio.BrokenResourceError) as error:
             raise ConnectError(f"{address}: cannot connect: {_cause(error)}") from error
         raw = stream.extra(SocketAttribute.raw_socket, None)
@@ -112,7 +121,7 @@ def _cause(error: BaseException) -> str:
             error = error.__cause__
         else:
             break
-    if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
+    if isinstance(error, OSError) and error.errno and not isinstance(error, _OWN_SENTENCE):
         # asyncio puts a sentence of its own into `strerror`.
         return os.strerror(error.errno)
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

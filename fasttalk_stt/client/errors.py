@@ -42,8 +42,8 @@ class SttError(Exception):
 class ConnectError(SttError):
     """No connection came about: no such host, nobody listens, no answer in time, no WebSocket."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code="connection_failed", recoverable=True)
+    def __init__(self, message: str, *, recoverable: bool = True) -> None:
+        super().__init__(message, code="connection_failed", recoverable=recoverable)
 
 
 class RefusedError(SttError):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
+from anyio.streams.tls import TLSListener
 
 from fasttalk_stt.client import (
     ClientSettings,
@@ -64,6 +67,38 @@ async def test_a_session_survives_a_reset_of_its_tcp_connection() -> None:
             tasks.cancel_scope.cancel()
     assert [e.data.text for e in events if isinstance(e, Transcription)] == ["w1l"]
     assert [type(e) for e in events].count(Resumed) == 1
+
+
+CERTIFICATE = Path(__file__).with_name("localhost.pem")
+"""Self-signed, with its key, for localhost; made for this test and good for nothing else."""
+
+
+@both_backends_real_time
+async def test_a_session_over_tls_and_a_certificate_nobody_knows() -> None:
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    theirs.load_cert_chain(CERTIFICATE)
+    trusting = ClientSettings(ssl_context=ssl.create_default_context(cafile=CERTIFICATE))
+
+    async def serve(stream: Any) -> None:
+        async with stream:
+            await serve_model(ServerSocket(stream))
+
+    tcp = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    url = f"wss://localhost:{tcp.extra(SocketAttribute.local_port)}"
+    async with (
+        TLSListener(tcp, theirs, standard_compatible=False) as listener,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(listener.serve, serve)
+        async with connect(url, config=OPTIONS, settings=trusting) as session:
+            await session.send_audio(ONE * 20)
+            await session.end()
+            texts = [e.data.text async for e in session if isinstance(e, Transcription)]
+        with pytest.raises(ConnectError, match="certificate is not trusted: self"):
+            async with connect(url):
+                pytest.fail("connected")
+        tasks.cancel_scope.cancel()
+    assert texts == ["w1l"] * 20
 
 
 @both_backends_real_time
