@@ -7,8 +7,7 @@ consumer must be told, and the next `opening` goes on where the server's stamps 
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,20 +22,18 @@ from fasttalk_stt.client.errors import (
     session_refused,
 )
 from fasttalk_stt.client.events import (
-    Configured,
-    ContextUpdated,
     Error,
     Event,
-    InterruptAcknowledged,
     Pong,
     ServerEvent,
     SessionEnded,
     SessionStarted,
-    Transcription,
     parse,
     read_event,
 )
+from fasttalk_stt.client.heartbeat import is_heartbeat
 from fasttalk_stt.client.options import SessionOptions
+from fasttalk_stt.client.outstanding import Outstanding
 from fasttalk_stt.client.replay_buffer import Audio, Command, ReplayBuffer
 from fasttalk_stt.client.resume import Progress
 from fasttalk_stt.protocol.client_messages import (
@@ -44,7 +41,6 @@ from fasttalk_stt.protocol.client_messages import (
     Configure,
     ContextUpdate,
     EndSession,
-    FlushBuffer,
     Interrupt,
     StartSession,
 )
@@ -53,24 +49,8 @@ from fasttalk_stt.protocol.errors import CloseCode
 
 Answer = ServerEvent | ServiceError
 
-_ANSWERS: tuple[tuple[type[Any], type[ClientMessage]], ...] = (
-    (Configured, Configure),
-    (ContextUpdated, ContextUpdate),
-    (InterruptAcknowledged, Interrupt),
-)
 _LASTING = (Configure, ContextUpdate, Interrupt)
 """What a replay must pass once more where the audio before it is not settled."""
-_SEGMENT_ERRORS = frozenset(
-    {
-        "transcription_failed",
-        "transcription_timeout",
-        "gpu_memory_exhaustion",
-        "gpu_error",
-        "service_unavailable",
-    }
-)
-"""Errors that answer for a segment, and so for a flush whose segment it was."""
-_REFUSED_COMMAND = frozenset({"invalid_config", "invalid_message"})
 
 
 @frozen
@@ -135,7 +115,7 @@ class Exchange:
         self._has_begun = False
         self._is_running = False
         self._again: deque[Command] = deque()
-        self._outstanding: dict[type[ClientMessage], deque[Command]] = defaultdict(deque)
+        self._outstanding = Outstanding()
 
     @property
     def session_id(self) -> str | None:
@@ -168,7 +148,7 @@ class Exchange:
     def opening(self) -> str:
         """The `start_session` that begins the session, or resumes it, on a new connection."""
         self._is_running = False
-        self._outstanding.clear()
+        self._outstanding = Outstanding()
         self._again.clear()
         replay = self._buffer.rewind()
         for lasting in replay.lasting:
@@ -193,7 +173,7 @@ class Exchange:
             return None
         if isinstance(item, Audio):
             return Sending(item.data, (item.end - item.start) / self._rate_hz)
-        self._outstanding[type(item.message)].append(item)
+        self._outstanding.add(item)
         return Sending(encode_client_message(item.message))
 
     def receive(self, text: str | bytes) -> Received:
@@ -253,18 +233,13 @@ class Exchange:
                 return self._ended(event)
             case Error():
                 return self._error(event)
-            case Transcription(data=data) if data.metadata.reason == "flush":
-                return self._answered(FlushBuffer, event)
             case _:
-                for answer, command in _ANSWERS:
-                    if isinstance(event, answer):
-                        return self._answered(command, event)
-                return Received(events=(event,))
+                return self._answered(event)
 
-    def _answered(self, kind: type[ClientMessage], event: ServerEvent) -> Received:
-        if not self._outstanding[kind]:
+    def _answered(self, event: ServerEvent) -> Received:
+        command = self._outstanding.take_answered(event)
+        if command is None:
             return Received(events=(event,))
-        command = self._outstanding[kind].popleft()
         if command.answered:
             # A repetition for the new server's sake alone.
             return _NOTHING
@@ -290,37 +265,19 @@ class Exchange:
         if code == "server_draining":
             # Its last results are still to come, then session_ended or the close.
             return _NOTHING
-        command = self._refused_command(event)
+        # A stamp is rounded down by less than a millisecond.
+        settled_to = self._buffer.sample_of(self._progress.committed_ms + 1) - 1
+        command = self._outstanding.take_refused(event, settled_to)
         if command is None:
             return Received(events=(event,))
-        self._outstanding[type(command.message)].remove(command)
         if command.answered:
             return _NOTHING
         self._buffer.forget(command)
         return Received(events=(event,), answers=((command, service_error(event.error)),))
 
-    def _refused_command(self, event: Error) -> Command | None:
-        """Which outstanding command this error answers, if any."""
-        if event.error.code in _SEGMENT_ERRORS and self._outstanding[FlushBuffer]:
-            flush = self._outstanding[FlushBuffer][0]
-            # Results keep the order of the audio: with all audio before the flush settled and no
-            # text for it, this was its answer.
-            if self._buffer.ms_of(flush.position) <= self._progress.committed_ms:
-                return flush
-        if event.error.code in _REFUSED_COMMAND:
-            # What we can check was checked before it was sent; the model's languages remain.
-            named = [
-                command
-                for kind in _LASTING
-                for command in self._outstanding[kind]
-                if _names_language(command.message)
-            ]
-            return min(named, key=lambda command: command.position, default=None)
-        return None
-
     def _ended(self, event: SessionEnded) -> Received:
-        ends = self._outstanding[EndSession]
-        all_settled = ends and self._progress.committed_ms >= self._buffer.end_ms
+        is_asked = self._outstanding.awaits(EndSession)
+        all_settled = is_asked and self._progress.committed_ms >= self._buffer.end_ms
         if event.reason == "draining" and not all_settled:
             return Received(
                 fault=DisconnectedError(
@@ -329,26 +286,6 @@ class Exchange:
                 )
             )
         self._is_running = False
-        answers: tuple[tuple[Command, Answer], ...] = ()
-        if ends:
-            answers = ((ends.popleft(), event),)
+        command = self._outstanding.take_answered(event)
+        answers = () if command is None else ((command, event),)
         return Received(events=(event,), answers=answers, ended=True)
-
-
-HEARTBEAT_PREFIX = "heartbeat-"
-
-
-def heartbeat_ping(number: int) -> str:
-    """A ping whose answer is the client's own business."""
-    return json.dumps({"type": "ping", "id": f"{HEARTBEAT_PREFIX}{number}"})
-
-
-def is_heartbeat(ping_id: object) -> bool:
-    """Whether a pong answers a `heartbeat_ping`."""
-    return isinstance(ping_id, str) and ping_id.startswith(HEARTBEAT_PREFIX)
-
-
-def _names_language(message: ClientMessage) -> bool:
-    if isinstance(message, Configure):
-        return message.config.get("language") is not None
-    return isinstance(message, ContextUpdate) and message.language_context is not None

@@ -7,6 +7,7 @@ that has just sent a minute of it at once must wait longer for the answer than o
 
 from __future__ import annotations
 
+import json
 import math
 
 
@@ -48,3 +49,16 @@ class Heartbeat:
 
     def _lead(self, now_s: float) -> float:
         return max(0.0, self._lead_s - (now_s - self._lead_at_s))
+
+
+HEARTBEAT_PREFIX = "heartbeat-"
+
+
+def heartbeat_ping(number: int) -> str:
+    """A ping whose answer is the client's own business."""
+    return json.dumps({"type": "ping", "id": f"{HEARTBEAT_PREFIX}{number}"})
+
+
+def is_heartbeat(ping_id: object) -> bool:
+    """Whether a pong answers a `heartbeat_ping`."""
+    return isinstance(ping_id, str) and ping_id.startswith(HEARTBEAT_PREFIX)

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from fasttalk_stt.client.errors import DisconnectedError, SttError
-from fasttalk_stt.client.exchange import Exchange, Received, heartbeat_ping
-from fasttalk_stt.client.heartbeat import Heartbeat
+from fasttalk_stt.client.exchange import Exchange, Received
+from fasttalk_stt.client.heartbeat import Heartbeat, heartbeat_ping
 from fasttalk_stt.client.options import ClientSettings
 from fasttalk_stt.client.session import Session
 from fasttalk_stt.client.transport import WebSocket

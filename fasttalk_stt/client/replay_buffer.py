@@ -79,7 +79,7 @@ class ReplayBuffer:
     @property
     def unsettled_s(self) -> float:
         """Audio that is unsent or has no outcome yet."""
-        return (self._end - self._sample(self._committed_ms)) / self._rate_hz
+        return (self._end - self.sample_of(self._committed_ms)) / self._rate_hz
 
     @property
     def held_bytes(self) -> int:
@@ -136,7 +136,7 @@ class ReplayBuffer:
         forgotten here.
         """
         self._committed_ms = max(self._committed_ms, min(committed_ms, self.ms_of(self._at)))
-        keep_from = min(self._sample(max(0, self._committed_ms - self._keep_ms)), self._at)
+        keep_from = min(self.sample_of(max(0, self._committed_ms - self._keep_ms)), self._at)
         if keep_from > self._base:
             del self._audio[: (keep_from - self._base) * self._width]
             self._base = keep_from
@@ -157,14 +157,14 @@ class ReplayBuffer:
         """
         lasting = self._settled_commands(len(self._commands))
         audio_from_ms = max(0, self._committed_ms - self._keep_ms)
-        self._at = self._sample(audio_from_ms)
-        self._lead_until = self._sample(self._committed_ms)
+        self._at = self.sample_of(audio_from_ms)
+        self._lead_until = self.sample_of(self._committed_ms)
         self._next_command = 0
         return Replay(audio_from_ms, tuple(lasting))
 
     def _settled_commands(self, limit: int) -> list[Command]:
         """Take out the answered ones at the head, before `committed_ms`, `limit` at most."""
-        committed = self._sample(self._committed_ms)
+        committed = self.sample_of(self._committed_ms)
         lasting: list[Command] = []
         while len(lasting) < limit and self._commands:
             first = self._commands[0]
@@ -174,5 +174,6 @@ class ReplayBuffer:
             self.forget(first)
         return lasting
 
-    def _sample(self, position_ms: int) -> int:
+    def sample_of(self, position_ms: int) -> int:
+        """A position in samples; the first of its millisecond."""
         return position_ms * self._rate_hz // 1000

@@ -9,7 +9,8 @@ import pytest
 
 from fasttalk_stt.client.errors import ProtocolViolationError, ServiceError
 from fasttalk_stt.client.events import ContextUpdated, Error, SessionEnded
-from fasttalk_stt.client.exchange import Exchange, Received, heartbeat_ping
+from fasttalk_stt.client.exchange import Exchange, Received
+from fasttalk_stt.client.heartbeat import heartbeat_ping
 from fasttalk_stt.client.options import SessionOptions
 from fasttalk_stt.protocol.client_messages import Configure, ContextUpdate, EndSession, Interrupt
 from tests.client.model_server import RATE_HZ, ModelServer, blocks
