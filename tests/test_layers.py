@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -35,13 +37,28 @@ NOT_IN_PURE_FOLDERS = frozenset(
 )
 ONLY_IN_INFERENCE = frozenset({"torch", "whisperx", "faster_whisper", "onnxruntime"})
 UPPER_LAYERS = frozenset({"service", "app", "server", "asgi", "cli"})
+SERVER_PARTS = UPPER_LAYERS | {
+    "access",
+    "audio",
+    "composition",
+    "connection",
+    "conversation",
+    "engines",
+    "guard",
+    "hypercorn_settings",
+    "inference",
+    "listening",
+    "settings",
+}
+"""A client imports none of these."""
 FORBIDDEN_INSIDE: Mapping[str, frozenset[str]] = {
     "protocol": UPPER_LAYERS | {"connection", "inference", "conversation", "audio", "access"},
     "access": UPPER_LAYERS | {"connection", "inference", "conversation", "audio", "settings"},
     "audio": UPPER_LAYERS | {"connection", "inference", "conversation", "access"},
     "conversation": UPPER_LAYERS | {"connection", "access"},
     "inference": UPPER_LAYERS | {"connection", "access"},
-    "connection": UPPER_LAYERS,
+    "connection": UPPER_LAYERS | {"client"},
+    "client": SERVER_PARTS,
 }
 """Part of the package: the parts it must not import."""
 
@@ -176,6 +193,13 @@ def test_model_libraries_are_imported_in_inference_only(package_imports: list[Im
 
 def test_no_import_points_up_the_layers(package_imports: list[Import]) -> None:
     assert upward_imports(package_imports) == []
+
+
+def test_importing_the_client_brings_neither_server_nor_model() -> None:
+    unwanted = "{'trio', 'torch', 'quart', 'quart_trio', 'hypercorn', 'whisperx', 'ctranslate2'}"
+    code = f"import fasttalk_stt.client, sys; print(sorted({unwanted} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_no_part_imports_itself_through_another(package_imports: list[Import]) -> None:

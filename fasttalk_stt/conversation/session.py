@@ -149,8 +149,8 @@ class Session:
         if resume is not None:
             self._segmenter.go_on(
                 self._timeline.to_pipeline(committed),
-                utterances=resume.utterance - (resume.is_under_way and not resume.text),
-                is_open=resume.is_under_way and bool(resume.text),
+                utterances=resume.utterance - (resume.is_under_way and not resume.is_open),
+                is_open=resume.is_open,
             )
 
     @property

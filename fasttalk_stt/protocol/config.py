@@ -157,6 +157,16 @@ class Resume:
         return self.onset_reported is not False
 
     @property
+    def is_open(self) -> bool:
+        """Whether the utterance goes on at `committed_ms`, rather than begins behind it."""
+        began_before = (
+            self.onset_ms is not None
+            and self.onset_ms < self.committed_ms
+            and self.reported_through == self.utterance
+        )
+        return self.is_under_way and (bool(self.text) or began_before)
+
+    @property
     def reported_through(self) -> int:
         """The last utterance whose onset is not to be reported again."""
         if isinstance(self.onset_reported, bool):

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import trio
 from attrs import frozen
-from fasttalk_stt.client import ClientSettings
 
+from fasttalk_stt.client import ClientSettings
 from tools.hearing.statistics import percentiles
 from tools.rehearsing.conversation import Conversation, make_conversation
 from tools.rehearsing.network import Cut, How, Network

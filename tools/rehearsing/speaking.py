@@ -8,6 +8,7 @@ from typing import Any
 
 import trio
 from attrs import define, field
+
 from fasttalk_stt.client import (
     ClientSettings,
     Error,
@@ -21,7 +22,6 @@ from fasttalk_stt.client import (
     VoiceActivityRejected,
     connect,
 )
-
 from tools.hearing.audio import RATE_HZ, Audio
 
 FRAME_SAMPLES = 512

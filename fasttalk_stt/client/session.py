@@ -1,0 +1,308 @@
+"""A session as its caller sees it: audio goes in, events come out, connections come and go.
+
+The rules are `exchange.Exchange`'s; what runs beside the caller is `runner.Runner`. This file is the
+surface: it turns calls into audio and commands, waits for their answers, and hands out events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, TypeVar
+
+import anyio
+import anyio.lowlevel
+import numpy as np
+import numpy.typing as npt
+from attrs import define, field
+
+from fasttalk_stt.client.errors import ServiceError, SessionOverError, SttError
+from fasttalk_stt.client.event_queue import EventQueue
+from fasttalk_stt.client.events import (
+    Configured,
+    ContextUpdated,
+    Event,
+    InterruptAcknowledged,
+    SessionEnded,
+    Transcription,
+)
+from fasttalk_stt.client.exchange import Answer, Exchange
+from fasttalk_stt.client.options import ClientSettings, SessionOptions
+from fasttalk_stt.client.replay_buffer import Command
+from fasttalk_stt.protocol.client_messages import (
+    ClientMessage,
+    Configure,
+    ContextUpdate,
+    ConversationState,
+    EndSession,
+    FlushBuffer,
+    Interrupt,
+    InterruptScope,
+    ResponseType,
+)
+from fasttalk_stt.protocol.config import (
+    SessionConfig,
+    change_session_config,
+    read_session_config,
+)
+from fasttalk_stt.protocol.errors import ProtocolError
+from fasttalk_stt.protocol.server_messages import ContextData
+
+AudioLike = bytes | bytearray | memoryview | npt.NDArray[Any]
+
+_S16_FULL_SCALE = 32767.0
+
+T = TypeVar("T")
+
+
+@define(eq=False)
+class _Waiter:
+    """Who gave a command and waits for its answer."""
+
+    done: anyio.Event = field(factory=anyio.Event)
+    answer: Answer | None = None
+
+
+class Session:
+    """One session of the service. Made by `connect` or a pool, not by hand.
+
+    Iterate over it for the events; the last one is a `SessionEnded`. Where the session is lost for
+    good, iteration and every call raise the error that ended it. Any number of tasks may call the
+    methods; one should iterate.
+    """
+
+    def __init__(
+        self, exchange: Exchange, options: SessionOptions, settings: ClientSettings
+    ) -> None:
+        self._exchange = exchange
+        self._options = options
+        self._settings = settings
+        self._events = EventQueue(settings.max_queued_events)
+        self._waiters: dict[Command, _Waiter] = {}
+        self._to_send = anyio.Event()
+        self._room = anyio.Event()
+        self._is_ending = False
+        self._is_over = False
+        self._error: SttError | None = None
+
+    @property
+    def session_id(self) -> str:
+        """The session's id, the same over all its connections."""
+        return self._exchange.session_id or ""
+
+    @property
+    def unsettled_s(self) -> float:
+        """Seconds of audio that are unsent or have no outcome yet."""
+        return self._exchange.unsettled_s
+
+    @property
+    def committed_ms(self) -> int:
+        """All audio before it has its outcome."""
+        return self._exchange.committed_ms
+
+    # ---- what the caller does ----------------------------------------------------------------------
+
+    async def send_audio(self, audio: AudioLike) -> None:
+        """Take audio of any length: bytes in the session's encoding, or a float array, -1..1.
+
+        Returns as soon as it is noted, not sent. Waits while more than `max_unsettled_s` has no
+        outcome, during an outage too; nothing is dropped. Raises ValueError or TypeError for audio
+        that is none, SessionOverError after the end, the session's error where it is lost.
+        """
+        data = memoryview(self._encoded(audio))
+        step = max(1, self._options.sample_rate // 2) * self._options.bytes_per_sample
+        for start in range(0, len(data) or 1, step):
+            while self._exchange.unsettled_s > self._settings.max_unsettled_s:
+                self._check()
+                await self._room.wait()
+            self._check()
+            self._exchange.add_audio(data[start : start + step])
+            self.wake_sender()
+        # A caller that has audio ready all the time must not keep the others from running.
+        await anyio.lowlevel.checkpoint()
+
+    async def flush(self) -> Transcription:
+        """Have what was sent so far transcribed now; the answer comes among the events too.
+
+        Raises ServiceError where its transcription failed.
+        """
+        self._check()
+        return _expect(Transcription, await self._ask(FlushBuffer()))
+
+    async def interrupt(
+        self, *, scope: InterruptScope = "pending", reason: str | None = None
+    ) -> InterruptAcknowledged:
+        """Barge-in: discard what is stale (`pending`) or everything (`all`)."""
+        self._check()
+        return _expect(
+            InterruptAcknowledged, await self._ask(Interrupt(reason=reason, scope=scope))
+        )
+
+    async def update_context(
+        self,
+        *,
+        conversation_state: ConversationState | None = None,
+        expected_response_type: ResponseType | None = None,
+        language_context: str | None = None,
+    ) -> ContextData:
+        """Say what the conversation is doing; None leaves that part as it was.
+
+        Returns the effective context. Raises ServiceError where the model does not know the
+        language.
+        """
+        message = ContextUpdate(
+            conversation_state=conversation_state,
+            expected_response_type=expected_response_type,
+            language_context=language_context,
+        )
+        if language_context is not None:
+            _check_config({"language": language_context})
+        self._check()
+        return _expect(ContextUpdated, await self._ask(message)).data
+
+    async def configure(self, **changes: object) -> SessionConfig:
+        """Change fields of the configuration from the next audio on; returns the effective one.
+
+        Raises ValueError for a value that is not allowed or a field that only a start sets,
+        ServiceError where the server refuses it.
+        """
+        try:
+            change_session_config(SessionConfig(), changes)
+        except ProtocolError as error:
+            raise ValueError(error.message) from error
+        self._check()
+        return _expect(Configured, await self._ask(Configure(changes))).config
+
+    async def end(self) -> SessionEnded:
+        """No more audio: waits for the last results, which come as events, and for the account.
+
+        Its `audio` counts from the last resume. Takes as long as the server needs; set a deadline
+        around it where that matters.
+        """
+        self._check()
+        asked = self._ask(EndSession())
+        self._is_ending = True
+        return _expect(SessionEnded, await asked)
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        return await self._events.get()
+
+    # ---- what the runner does ----------------------------------------------------------------------
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it ended, in order or not."""
+        return self._is_over
+
+    def sender_wake(self) -> anyio.Event:
+        """Take this before looking for something to send: it is set once there is more."""
+        if self._to_send.is_set():
+            self._to_send = anyio.Event()
+        return self._to_send
+
+    def wake_sender(self) -> None:
+        """There may be something to send."""
+        self._to_send.set()
+
+    async def deliver(self, event: Event) -> None:
+        """Queue an event for the consumer; waits where it takes none."""
+        await self._events.put(event)
+
+    def answer(self, command: Command, answer: Answer) -> None:
+        """Wake who gave that command."""
+        waiter = self._waiters.pop(command, None)
+        if waiter is not None:
+            waiter.answer = answer
+            waiter.done.set()
+
+    def note_progress(self) -> None:
+        """Audio may have been settled: senders look again whether there is room."""
+        if self._exchange.unsettled_s <= self._settings.max_unsettled_s:
+            self._wake_room()
+
+    def finish(self, error: SttError | None) -> None:
+        """The session is over: everybody who waits is told."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._error = error
+        self._events.close(error)
+        for waiter in self._waiters.values():
+            waiter.done.set()
+        self._waiters.clear()
+        self._wake_room()
+
+    def _wake_room(self) -> None:
+        room, self._room = self._room, anyio.Event()
+        room.set()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+        if self._is_over or self._is_ending:
+            raise SessionOverError("The session has ended, or is about to. Start another one.")
+
+    async def _ask(self, message: ClientMessage) -> Answer:
+        command = self._exchange.add_command(message)
+        waiter = self._waiters[command] = _Waiter()
+        self.wake_sender()
+        try:
+            await waiter.done.wait()
+        finally:
+            # Where the caller gave up waiting, the command still takes effect.
+            self._waiters.pop(command, None)
+        if waiter.answer is None:
+            if self._error is not None:
+                raise self._error
+            raise SessionOverError(f"The session ended before {message.type} was answered.")
+        if isinstance(waiter.answer, ServiceError):
+            raise waiter.answer
+        return waiter.answer
+
+    def _encoded(self, audio: AudioLike) -> bytes | bytearray | memoryview:
+        if isinstance(audio, np.ndarray):
+            return _encode_samples(audio, self._options.encoding)
+        data = memoryview(audio).cast("B") if isinstance(audio, memoryview) else audio
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"audio is {type(audio).__name__}; expected bytes or a numpy array")
+        width = self._options.bytes_per_sample
+        if len(data) % width:
+            raise ValueError(
+                f"{len(data)} bytes are no whole number of {self._options.encoding} samples of "
+                f"{width} bytes"
+            )
+        return data
+
+
+def _encode_samples(samples: npt.NDArray[Any], encoding: str) -> bytes:
+    """Mono samples as the session's bytes: float -1..1, or int16 where the session is s16le."""
+    if samples.ndim != 1:
+        raise ValueError(f"audio has {samples.ndim} dimensions; expected mono samples, one")
+    if samples.dtype == np.int16 and encoding == "s16le":
+        return samples.astype("<i2", copy=False).tobytes()
+    if not np.issubdtype(samples.dtype, np.floating):
+        raise TypeError(
+            f"audio is an array of {samples.dtype}; expected float32 in -1..1"
+            + (", or int16" if encoding == "s16le" else " (int16 needs encoding='s16le')")
+        )
+    if encoding == "s16le":
+        clipped = np.clip(samples, -1.0, 1.0)
+        samples = np.rint(clipped * _S16_FULL_SCALE).astype("<i2")
+    else:
+        samples = samples.astype("<f4", copy=False)
+    return samples.tobytes()
+
+
+def _check_config(raw: Mapping[str, object]) -> None:
+    try:
+        read_session_config(raw, SessionConfig())
+    except ProtocolError as error:
+        raise ValueError(error.message) from error
+
+
+def _expect(kind: type[T], answer: Answer) -> T:
+    if not isinstance(answer, kind):
+        raise SessionOverError(f"expected {kind.__name__}, got {type(answer).__name__}")
+    return answer

@@ -1,0 +1,125 @@
+"""The pool over servers in memory, under both backends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import anyio
+import pytest
+
+from fasttalk_stt.client import (
+    ConnectionPool,
+    PoolExhaustedError,
+    PoolSettings,
+    Resumed,
+    SessionOptions,
+    Transcription,
+)
+from fasttalk_stt.client.connect import single_errors
+from tests.client.backends import both_backends
+from tests.client.model_server import RATE_HZ, blocks
+from tests.client.network import Network, serve_model
+
+OPTIONS = SessionOptions(encoding="s16le", sample_rate=RATE_HZ, fasttalk_mode=True)
+ONE = blocks(*[1] * 20, *[0] * 40)
+
+
+@asynccontextmanager
+async def pool(**settings: float) -> AsyncIterator[tuple[ConnectionPool, Network]]:
+    with single_errors():
+        async with anyio.create_task_group() as tasks:
+            net = Network(tasks, hosts={"stt": serve_model})
+            settings_ = PoolSettings(**settings)  # type: ignore[arg-type]
+            async with ConnectionPool(
+                "ws://stt:8000", pool=settings_, open_stream=net.open_stream
+            ) as made:
+                yield made, net
+            await anyio.wait_all_tasks_blocked()
+            assert all(each.stream.peer._ended for each in net.sockets), "one was left open"
+            tasks.cancel_scope.cancel()
+
+
+async def speak(made: ConnectionPool) -> list[str]:
+    async with made.session(OPTIONS) as session:
+        await session.send_audio(ONE)
+        await session.end()
+        return [e.data.text async for e in session if isinstance(e, Transcription)]
+
+
+@both_backends
+async def test_one_connection_serves_session_after_session() -> None:
+    async with pool() as (made, net):
+        for _ in range(5):
+            assert await speak(made) == ["w1l"]
+        assert len(net.sockets) == 1
+        figures = made.statistics()
+        assert (figures.opened, figures.reused, figures.idle, figures.in_use) == (1, 4, 1, 0)
+
+
+@both_backends
+async def test_a_session_that_was_left_takes_its_connection_with_it() -> None:
+    async with pool() as (made, net):
+        async with made.session(OPTIONS) as session:
+            await session.send_audio(ONE)
+        assert made.statistics().idle == 0
+        assert await speak(made) == ["w1l"]
+        assert len(net.sockets) == 2
+
+
+@both_backends
+async def test_idle_connections_are_kept_alive_and_dead_ones_replaced() -> None:
+    async with pool() as (made, net):
+        await speak(made)
+        await anyio.sleep(307)
+        assert made.statistics().idle == 1
+        net.sockets[0].stream.stall()
+        await anyio.sleep(20)
+        assert made.statistics().idle == 0
+        assert await speak(made) == ["w1l"]
+        net.sockets[1].stream.reset()
+        assert await speak(made) == ["w1l"]
+        assert len(net.sockets) == 3
+
+
+@both_backends
+async def test_only_so_many_sessions_and_so_many_idle_ones() -> None:
+    async with pool(max_sessions=2, max_idle=1, wait_s=5) as (made, _):
+        async with made.session(OPTIONS) as one, made.session(OPTIONS) as two:
+            with pytest.raises(PoolExhaustedError, match="All 2 places"):
+                async with made.session(OPTIONS):
+                    pytest.fail("a third one")
+            await one.end()
+            await two.end()
+        assert made.statistics().idle == 1
+
+
+@both_backends
+async def test_a_pooled_session_resumes_too() -> None:
+    async with (
+        pool() as (made, net),
+        made.session(OPTIONS) as session,
+    ):
+        await session.send_audio(ONE)
+        net.sockets[0].stream.reset()
+        async for event in session:
+            if isinstance(event, Resumed):
+                break
+        await session.end()
+        assert [e.data.text async for e in session if isinstance(e, Transcription)] == ["w1l"]
+
+
+@both_backends
+async def test_sessions_at_the_same_time_have_connections_of_their_own() -> None:
+    async with pool() as (made, net):
+        heard: list[list[str]] = []
+
+        async def one() -> None:
+            heard.append(await speak(made))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(partial(one))
+        assert heard == [["w1l"]] * 5
+        assert 2 <= len(net.sockets) <= 5
