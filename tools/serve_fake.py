@@ -1,10 +1,11 @@
 """The whole server with a scripted engine, for tests of everything but recognition.
 
-    python -m tools.serve_fake [--port 8000] [--monitoring-port 9091] [--blocking-s 5 | --tones]
+    python -m tools.serve_fake [--port 8000] [--blocking-s 5 | --tones [--faults PLAN]]
 
 Loud stretches become words, at no cost, or after a call that blocks the engine's worker thread for so
 many seconds; or tones become words (`fasttalk_stt.inference.tones`), a call taking as long as one of
-tiny.en. Everything else is what `fasttalk-stt serve` runs, but for the voice detector where VAD
+tiny.en, and failing as `fasttalk-stt serve --faults` does, with a smaller model to fall back to.
+Everything else is what `fasttalk-stt serve` runs, but for the voice detector where VAD
 is not set: the WebRTC one takes tones for voice, as tests need.
 """
 
@@ -22,6 +23,8 @@ import trio
 
 from fasttalk_stt.inference.engine import DecodeRequest, Engine, Hypothesis
 from fasttalk_stt.inference.fake import FakeEngine
+from fasttalk_stt.inference.fallback import FallbackEngine
+from fasttalk_stt.inference.faulty import FaultyEngine, read_faults
 from fasttalk_stt.inference.tones import hear_tones
 from fasttalk_stt.server import serve
 from fasttalk_stt.service.logging import configure_logging
@@ -60,6 +63,7 @@ def main() -> None:
     parser.add_argument("--monitoring-port", type=int, default=9091)
     parser.add_argument("--blocking-s", type=float, default=0.0)
     parser.add_argument("--tones", action="store_true")
+    parser.add_argument("--faults", type=read_faults)
     args = parser.parse_args()
     settings = attrs.evolve(
         Settings.from_environment({"VAD": "webrtc", **os.environ}),
@@ -73,7 +77,10 @@ def main() -> None:
 
 def _engine(args: argparse.Namespace) -> Engine:
     if args.tones:
-        return FakeEngine(hear_tones, cost_s=lambda requests: TONES_DECODE_S)
+        engines = [FakeEngine(hear_tones, cost_s=lambda requests: TONES_DECODE_S) for _ in range(2)]
+        if args.faults is None:
+            return engines[0]
+        return FallbackEngine([FaultyEngine(engine, args.faults) for engine in engines])
     return BlockingEngine(args.blocking_s) if args.blocking_s else FakeEngine()
 
 

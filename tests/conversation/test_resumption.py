@@ -107,6 +107,15 @@ def test_an_utterance_with_text_goes_on_though_nothing_more_is_said() -> None:
     assert not driver.session.utterance_open
 
 
+def test_an_utterance_that_began_before_what_is_settled_is_open_without_text_too() -> None:
+    driver = going_on(onset_reported=True, onset_ms=4100)
+    assert driver.session.utterance_open
+    driver.hear(silence(3.0))
+    driver.end()
+    assert rejections(driver) == [(2, "too_short")]
+    assert not driver.session.utterance_open
+
+
 def test_partials_begin_with_the_text_there_was() -> None:
     driver = Driver(
         fasttalk_mode=True,

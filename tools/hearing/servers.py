@@ -68,14 +68,16 @@ def fake_server(
     *,
     blocking_s: float = 0.0,
     tones: bool = False,
+    faults: str | None = None,
     port: int | None = None,
 ) -> Iterator[RunningServer]:
     """`tools.serve_fake` with these settings; its engine's thread is blocked for so long in each call,
-    or it takes tones for words."""
+    or it takes tones for words, and fails by `faults`."""
     port = free_port() if port is None else port
     command = [sys.executable, "-m", "tools.serve_fake", "--port", str(port)]
     command += ["--monitoring-port", str(free_port()), "--blocking-s", str(blocking_s)]
     command += ["--tones"] if tones else []
+    command += ["--faults", faults] if faults is not None else []
     environment = {**os.environ, "LOG_FORMAT": "console", **UNLIMITED, **settings}
     with _running(command, environment, port, log) as server:
         yield server

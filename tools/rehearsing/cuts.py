@@ -33,10 +33,12 @@ class Talk:
     spoken: Spoken
 
 
-def random_plan(rng: np.random.Generator) -> Callable[[], Cut]:
-    """Cuts of all kinds at random points."""
+def random_plan(rng: np.random.Generator, *, share: float = 1.0) -> Callable[[], Cut | None]:
+    """Cuts of all kinds at random points, for a share of the connections."""
 
-    def plan() -> Cut:
+    def plan() -> Cut | None:
+        if rng.random() >= share:
+            return None
         return Cut(int(rng.integers(0, LONGEST_BYTES)), HOWS[int(rng.integers(len(HOWS)))])
 
     return plan
@@ -79,6 +81,7 @@ def talk_figures(talks: Sequence[Talk]) -> dict[str, Any]:
         "words_too_many": sum(_missing(t.spoken.words, t.conversation.words) for t in talks),
         "conversations_that_differ": len(wrong),
         "violations": sorted({v for talk in talks for v in talk.spoken.violations()})[:20],
+        "conversations_that_differ_without_an_error": sum(not t.spoken.errors for t in wrong),
         "errors": dict(Counter(code for talk in talks for code in talk.spoken.errors)),
         "resumes": len(outages),
         "resumed_ms": percentiles([1000 * outage_s for _, outage_s in outages], 50, 95, 99),

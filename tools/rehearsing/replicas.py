@@ -20,7 +20,7 @@ STOPPED_WITHIN_S = 10.0
 
 CONFIGURATION = """\
 global
-    maxconn 20000
+    maxconn 4000
 
 defaults
     mode http
@@ -87,13 +87,13 @@ def haproxy(replicas: Sequence[Replica], folder: Path) -> Iterator[int]:
     configuration.write_text(
         CONFIGURATION.format(host=HOST, port=port, servers=servers), encoding="utf-8"
     )
-    process = subprocess.Popen(
-        [program, "-f", str(configuration), "-db"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    log = folder / "haproxy.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [program, "-f", str(configuration), "-db"], stdout=stream, stderr=stream
+        )
     try:
-        _wait_until_ready(process, port)
+        _wait_until_ready(process, port, log)
         yield port
     finally:
         process.terminate()
@@ -110,11 +110,11 @@ def running(replicas: Sequence[Replica]) -> Iterator[None]:
         yield
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline_s = time.monotonic() + READY_WITHIN_S
     while not is_ready(port):
         if process.poll() is not None or time.monotonic() > deadline_s:
-            raise ServerError("haproxy does not serve")
+            raise ServerError(f"haproxy does not serve:\n{log.read_text(encoding='utf-8')}")
         time.sleep(POLL_S)
 
 
