@@ -63,14 +63,18 @@ def create_app(services: Services) -> QuartTrio:
             visitor = gate.enter(asked)
             services.readiness.check_model()
             gate.count(visitor)
-            with services.connections.admit(visitor) as ticket:
+            resumes = websocket.args.get("resume") == "1"
+            with services.connections.admit(visitor, resumes=resumes) as ticket:
                 gate.redeem(visitor)
                 # The connection contains its own errors, so what is refused below is admission.
                 await run_connection(
                     websocket._get_current_object(),  # type: ignore[attr-defined]
                     ticket,
                     partial(
-                        services.connect, principal=visitor.principal, audio=gate.audio(visitor)
+                        services.connect,
+                        principal=visitor.principal,
+                        audio=gate.audio(visitor),
+                        must_resume=ticket.must_resume,
                     ),
                     subprotocol=chosen_subprotocol(asked),
                     expires_in_s=gate.seconds_left(visitor),

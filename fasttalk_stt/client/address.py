@@ -68,6 +68,11 @@ class Address:
         """The WebSocket's path and query."""
         return self.path(TRANSCRIBE_PATH) + (f"?{self.query}" if self.query else "")
 
+    @property
+    def resume_target(self) -> str:
+        """The same for a connection that goes on with a session."""
+        return self.target + ("&" if self.query else "?") + "resume=1"
+
     def path(self, path: str) -> str:
         """A path of the service on this server."""
         return self.base_path + path

@@ -20,8 +20,11 @@ from fasttalk_stt.client.transport import WebSocket, shake_hands
 class Connector(Protocol):
     """Gives a session its connections, one at a time."""
 
-    async def open(self) -> WebSocket:
-        """Raises SttError where none is to be had; its `recoverable` says whether to ask again."""
+    async def open(self, *, resumes: bool) -> WebSocket:
+        """One for a new session or, with `resumes`, for one that goes on, which servers let in first.
+
+        Raises SttError where none is to be had; its `recoverable` says whether to ask again.
+        """
         ...
 
     async def release(self, websocket: WebSocket, fault: SttError | None) -> None:
@@ -44,8 +47,8 @@ class Dialer:
         self._settings = settings
         self._open_stream = open_stream or stream_opener(settings.ssl_context)
 
-    async def dial(self, address: Address) -> WebSocket:
-        """Raises ConnectError or RefusedError."""
+    async def dial(self, address: Address, *, resumes: bool = False) -> WebSocket:
+        """Connect, saying whether it is to go on with a session. Raises ConnectError or RefusedError."""
         headers = await authorization(self._credentials)
         limit_s = self._settings.connect_timeout_s
         stream: ByteStream | None = None
@@ -57,7 +60,7 @@ class Dialer:
                     stream,
                     url=str(address),
                     host=address.authority,
-                    target=address.target,
+                    target=address.resume_target if resumes else address.target,
                     headers=headers,
                     max_message_bytes=self._settings.max_message_bytes,
                 )
@@ -85,8 +88,8 @@ class SingleConnector:
         self._address = Address.parse(url)
         self._dialer = dialer
 
-    async def open(self) -> WebSocket:
-        return await self._dialer.dial(self._address)
+    async def open(self, *, resumes: bool) -> WebSocket:
+        return await self._dialer.dial(self._address, resumes=resumes)
 
     async def release(self, websocket: WebSocket, fault: SttError | None) -> None:
         await self._dialer.close(websocket, fault)

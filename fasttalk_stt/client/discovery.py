@@ -83,8 +83,8 @@ class ServiceDiscovery:
             for url in self._table.urls:
                 tasks.start_soon(self._look, url)
 
-    async def dial(self, dialer: Dialer) -> tuple[str, WebSocket]:
-        """Connect to the best server that takes us.
+    async def dial(self, dialer: Dialer, *, resumes: bool = False) -> tuple[str, WebSocket]:
+        """Connect to the best server that takes us; `resumes` as for `Dialer.dial`.
 
         Raises the most hopeful of the servers' refusals where none does; one for bad credentials
         at once, since the others would say the same.
@@ -95,7 +95,7 @@ class ServiceDiscovery:
         failures: list[SttError] = []
         for url in best:
             try:
-                websocket = await dialer.dial(self._addresses[url])
+                websocket = await dialer.dial(self._addresses[url], resumes=resumes)
             except SttError as error:
                 if isinstance(error, RefusedError) and not error.recoverable:
                     raise
@@ -158,8 +158,8 @@ class DiscoveryConnector:
         self._dialer = dialer
         self._urls: dict[WebSocket, str] = {}
 
-    async def open(self) -> WebSocket:
-        url, websocket = await self._discovery.dial(self._dialer)
+    async def open(self, *, resumes: bool) -> WebSocket:
+        url, websocket = await self._discovery.dial(self._dialer, resumes=resumes)
         self._urls[websocket] = url
         return websocket
 

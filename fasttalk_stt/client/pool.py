@@ -151,7 +151,7 @@ class ConnectionPool:
 
     # ---- what a session asks of its connector ------------------------------------------------------
 
-    async def open(self) -> WebSocket:
+    async def open(self, *, resumes: bool) -> WebSocket:
         """An idle connection that still answers, or a new one. Raises as dialling does."""
         while self._idle:
             idle = self._idle.pop()
@@ -161,9 +161,9 @@ class ConnectionPool:
                     self._urls[idle.websocket] = idle.url
                 return idle.websocket
         if self._single is not None:
-            websocket = await self._single.open()
+            websocket = await self._single.open(resumes=resumes)
         elif self._discovery is not None:
-            url, websocket = await self._discovery.dial(self._dialer)
+            url, websocket = await self._discovery.dial(self._dialer, resumes=resumes)
             self._urls[websocket] = url
         self._opened += 1
         return websocket

@@ -171,7 +171,7 @@ class Runner:
         """Connect and start, again and again until it works or is given up."""
         while True:
             try:
-                self._websocket = await self._connector.open()
+                self._websocket = await self._connector.open(resumes=loss is not None)
                 await self._start_session(self._websocket)
             except SttError as error:
                 websocket, self._websocket = self._websocket, None

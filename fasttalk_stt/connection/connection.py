@@ -93,11 +93,13 @@ class Connection:
         sessions: SessionRegistry | None = None,
         principal: Principal = ANONYMOUS,
         audio: Bucket | None = None,
+        must_resume: bool = False,
         wall_clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         """`sessions` is shared by the connections of a server; alone, a connection needs none.
 
-        `principal` is whose it is; `audio` what they may still send, in seconds, None for any amount.
+        `principal` is whose it is; `audio` what they may still send, in seconds, None for any amount. With
+        `must_resume` the first session must be one that goes on.
         """
         self._transport = transport
         self._settings = settings
@@ -144,6 +146,7 @@ class Connection:
             perform=self._perform,
             started=self._claim,
             audio=audio,
+            must_resume=must_resume,
         )
         self._listener = Listener(
             receive_incoming,

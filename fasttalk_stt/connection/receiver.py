@@ -54,6 +54,7 @@ from fasttalk_stt.protocol.errors import (
     INVALID_CONFIG,
     RATE_LIMITED,
     SERVER_DRAINING,
+    SERVER_FULL,
     SESSION_ALREADY_STARTED,
     SESSION_NOT_STARTED,
     SESSION_TOO_LONG,
@@ -87,10 +88,12 @@ class Receiver:
         perform: Perform,
         started: Callable[[str], None],
         audio: Bucket | None = None,
+        must_resume: bool = False,
     ) -> None:
         """`started` is called with the id of each session before its first message is sent; it raises
         ProtocolError where the id is somebody else's. `audio` holds the seconds of audio that the
-        client's key may still send, with its other connections."""
+        client's key may still send, with its other connections. With `must_resume` there is no place for
+        a session that is new."""
         self._transport = transport
         self._incoming = incoming
         self._outbox = outbox
@@ -103,6 +106,7 @@ class Receiver:
         self._started = started
         self._intake = Intake(settings.message_rate_limit, audio)
         self._live: LiveSession | None = None
+        self._must_resume = must_resume
         self._in_gap = False
         self._errors = 0
         self._deaf = False
@@ -250,6 +254,12 @@ class Receiver:
         settings = self._settings
         config, ignored = read_session_config(raw, self._default_config())
         self._check_language(config.language)
+        if self._must_resume and config.resume is None:
+            raise ProtocolError(
+                SERVER_FULL,
+                "The server is full; this connection was let in with ?resume=1, to go on with a session. "
+                "Connect without it, later or to another server.",
+            )
         session_id = _session_id(config)
         session = Session(
             config,
@@ -267,6 +277,7 @@ class Receiver:
             wall_clock=self._wall_clock,
         )
         self._started(session_id)
+        self._must_resume = False
         self._live = LiveSession(session)
         self._unended.append(self._live)
         self._in_gap = False

@@ -7,6 +7,7 @@ takes a ticket for each upgrade request.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -25,6 +26,9 @@ from fasttalk_stt.protocol.errors import (
 from fasttalk_stt.protocol.state import ConnectionState
 
 logger = structlog.get_logger(__name__)
+
+RESUME_SHARE = 0.1
+"""Of all places, in addition, for sessions that lost their connection elsewhere."""
 
 
 KEY_FULL_RETRY_S = 5.0
@@ -68,8 +72,11 @@ class ConnectionLike(Protocol):
 class Ticket:
     """The right to one connection, held for as long as it exists."""
 
-    def __init__(self, manager: ConnectionManager, visitor: Visitor) -> None:
+    def __init__(
+        self, manager: ConnectionManager, visitor: Visitor, *, must_resume: bool = False
+    ) -> None:
         self._manager = manager
+        self.must_resume = must_resume
         self._parting: ProtocolError | None = None
         self.visitor = visitor
         self.since_s = trio.current_time()
@@ -132,8 +139,12 @@ class ConnectionManager:
         return self._total
 
     @contextmanager
-    def admit(self, visitor: Visitor = LOCAL_VISITOR) -> Iterator[Ticket]:
+    def admit(self, visitor: Visitor = LOCAL_VISITOR, *, resumes: bool = False) -> Iterator[Ticket]:
         """Hold a place for one connection.
+
+        One that `resumes` a session goes before newcomers: a tenth of all places more is there for
+        them, and they are not refused for the load, which they made before. Their ticket says that such
+        a place is for nothing else.
 
         Raises ProtocolError (`server_draining`, `server_full`, or `rate_limited` where the visitor's
         key has as many as it may) where there is none.
@@ -144,18 +155,9 @@ class ConnectionManager:
                 "This server is shutting down and takes no new connections: connect again, "
                 "which reaches another replica or this one's successor.",
             )
-        if len(self._tickets) >= self.max_connections:
-            raise ProtocolError(
-                SERVER_FULL,
-                f"All {self.max_connections} connections of this server are taken: "
-                "connect again later or to another replica.",
-            )
-        if self._tickets and not self._has_compute(self.crowd()):
-            raise ProtocolError(
-                SERVER_FULL,
-                f"The {len(self._tickets)} connections of this server leave its model no time for "
-                "more: connect again later or to another replica.",
-            )
+        full = self._why_full()
+        if full is not None and not (resumes and self.active_connections < self._most_with_resumes):
+            raise ProtocolError(SERVER_FULL, full)
         if visitor.max_connections is not None and self._held(visitor) >= visitor.max_connections:
             raise ProtocolError(
                 RATE_LIMITED,
@@ -163,13 +165,31 @@ class ConnectionManager:
                 "ask the operator for more.",
                 retry_after_s=KEY_FULL_RETRY_S,
             )
-        ticket = Ticket(self, visitor)
+        ticket = Ticket(self, visitor, must_resume=full is not None)
         self._tickets.add(ticket)
         self._total += 1
         try:
             yield ticket
         finally:
             self._release(ticket)
+
+    @property
+    def _most_with_resumes(self) -> int:
+        return self.max_connections + math.ceil(self.max_connections * RESUME_SHARE)
+
+    def _why_full(self) -> str | None:
+        """Why there is no room for a newcomer, in a sentence; None where there is."""
+        if len(self._tickets) >= self.max_connections:
+            return (
+                f"All {self.max_connections} connections of this server are taken: connect again "
+                "later or to another replica."
+            )
+        if self._tickets and not self._has_compute(self.crowd()):
+            return (
+                f"The {len(self._tickets)} connections of this server leave its model no time for "
+                "more: connect again later or to another replica."
+            )
+        return None
 
     def _held(self, visitor: Visitor) -> int:
         return sum(ticket.visitor.principal == visitor.principal for ticket in self._tickets)

@@ -23,9 +23,15 @@ class Connect(Protocol):
     """Makes the connection that serves an accepted WebSocket."""
 
     def __call__(
-        self, transport: Transport, *, principal: Principal, audio: Bucket | None
+        self,
+        transport: Transport,
+        *,
+        principal: Principal,
+        audio: Bucket | None,
+        must_resume: bool,
     ) -> ConnectionLike:
-        """`principal` is who it is for; `audio` what they may still send, None for any amount."""
+        """`principal` is who it is for; `audio` what they may still send, None for any amount. With
+        `must_resume` its place is only for a session that goes on."""
 
 
 @frozen

@@ -116,7 +116,12 @@ class Door:
         self.monitoring_app = create_monitoring_app(self.services)
 
     def _connect(
-        self, transport: Transport, *, principal: Principal, audio: Bucket | None
+        self,
+        transport: Transport,
+        *,
+        principal: Principal,
+        audio: Bucket | None,
+        must_resume: bool = False,
     ) -> Guest:
         self.guests.append(Guest(transport, principal, audio))
         return self.guests[-1]

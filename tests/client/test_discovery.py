@@ -157,6 +157,7 @@ def test_addresses(url: str, shown: str, target: str) -> None:
     address = Address.parse(url)
     assert str(address) == shown
     assert address.target == target
+    assert address.resume_target == target + ("&" if "?" in target else "?") + "resume=1"
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://x/", "ws://", "ws://x:port/", ""])

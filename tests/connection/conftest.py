@@ -118,7 +118,13 @@ class Server:
         self.ears = ears
         self.nursery = nursery
 
-    def connect(self, principal: Principal = ANONYMOUS, audio: Bucket | None = None) -> Peer:
+    def connect(
+        self,
+        principal: Principal = ANONYMOUS,
+        audio: Bucket | None = None,
+        *,
+        must_resume: bool = False,
+    ) -> Peer:
         transport = MemoryTransport()
         connection = Connection(
             transport,
@@ -127,6 +133,7 @@ class Server:
             sessions=self.sessions,
             principal=principal,
             audio=audio,
+            must_resume=must_resume,
             ears=self.ears,
             wall_clock=lambda: NOON,
         )

@@ -167,3 +167,22 @@ async def test_whoever_is_parted_with_is_told_why(
         assert peer.errors == ["unauthorized"]
         assert peer.transport.close_frame == CloseFrame(1008, "unauthorized")
         assert len(server.sessions) == 0
+
+
+async def test_a_place_for_sessions_that_go_on_is_for_nothing_else(
+    serving: Serving, autojump_clock: MockClock
+) -> None:
+    async with serving() as server:
+        peer = server.connect(must_resume=True)
+        await peer.send("start_session", session_config={})
+        error = await peer.wait_for("error")
+        assert error["error"]["code"] == "server_full"
+        resume = {
+            "session_id": "lost", "committed_ms": 1000, "audio_from_ms": 0, "seq": 5, "utterance": 1,
+            "onset_reported": False,
+        }  # fmt: skip
+        started = await peer.start(resume=resume)
+        assert started["metadata"]["seq"] == 6
+        await peer.end()
+        await peer.start()  # it is one of the crowd by now
+        await peer.end()

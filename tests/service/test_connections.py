@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 import trio
 from attrs import define, frozen
@@ -174,3 +176,30 @@ async def test_who_is_no_longer_valid_is_parted_with_also_while_being_accepted()
         unattached.attach(late)
         assert connected.parted_with is late.parted_with is revoked
         assert other.parted_with is None
+
+
+async def test_sessions_that_go_on_are_let_in_before_new_ones() -> None:
+    manager = ConnectionManager(max_connections=10)
+    with ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(manager.admit())
+        with pytest.raises(ProtocolError, match="All 10 connections"):
+            stack.enter_context(manager.admit())
+        assert stack.enter_context(manager.admit(resumes=True)).must_resume
+        with pytest.raises(ProtocolError, match="All 10 connections"):
+            stack.enter_context(manager.admit(resumes=True))
+
+
+async def test_the_load_refuses_newcomers_only() -> None:
+    manager = ConnectionManager(max_connections=10, has_compute=lambda crowd: False)
+    with manager.admit() as first, manager.admit(resumes=True) as second:
+        assert not first.must_resume
+        assert second.must_resume
+        with pytest.raises(ProtocolError, match="no time for more"), manager.admit():
+            pass
+
+
+async def test_a_session_that_goes_on_where_there_is_room_has_a_place_like_any_other() -> None:
+    manager = ConnectionManager(max_connections=10)
+    with manager.admit(resumes=True) as ticket:
+        assert not ticket.must_resume
