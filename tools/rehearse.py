@@ -8,6 +8,8 @@ Parts, for `--only`:
     replicas  two servers behind HAProxy: one is killed, then both are restarted one after another
     chaos     an engine that fails, a network that breaks and clients that vanish, all at once; words may be
               lost here, each with an error that says so
+    overload  ten times the connections, messages and audio: how quickly it is refused, and what the
+              others notice
     soak      clients that come and go for hours: memory, descriptors, threads, tasks and latency over time
 
 The servers are whole ones with a scripted engine that hears tones for words, so every word that was said is
@@ -31,6 +33,7 @@ from tools.hearing.running import EXPECTED_ERRORS, run_parts
 from tools.hearing.servers import fake_server, temporary_log
 from tools.rehearsing.chaos import FAULTS, live_through
 from tools.rehearsing.cuts import talk_figures, talk_over_cuts
+from tools.rehearsing.overload import MESSAGE_LIMIT, PLACES, overload
 from tools.rehearsing.replicas import Replica, haproxy, running, settings_of
 from tools.rehearsing.rolling import kill_and_roll, talk_meanwhile
 from tools.rehearsing.soak import soak
@@ -115,6 +118,16 @@ def run_chaos(options: Options, note: Note) -> dict[str, Any]:
     return {"cuts": dict(breaks), **talk_figures(talks)}
 
 
+def run_overload(options: Options, note: Note) -> dict[str, Any]:
+    """Too much of everything."""
+    note(f"{PLACES} places, {MESSAGE_LIMIT} messages a second")
+    settings = settings_of(
+        WEBSOCKET_MAX_CONNECTIONS=str(PLACES), MESSAGE_RATE_LIMIT=str(MESSAGE_LIMIT)
+    )
+    with temporary_log() as log, fake_server(settings, log, tones=True) as server:
+        return trio.run(partial(overload, server, seed=options.seed))
+
+
 def run_soak(options: Options, note: Note) -> dict[str, Any]:
     """A long time."""
     note(f"{options.clients} clients for {options.minutes:g} minutes")
@@ -136,6 +149,7 @@ PARTS: Mapping[str, Callable[[Options, Note], Any]] = {
     "cuts": run_cuts,
     "replicas": run_replicas,
     "chaos": run_chaos,
+    "overload": run_overload,
     "soak": run_soak,
 }
 
