@@ -37,7 +37,7 @@ class BlockingEngine(FakeEngine):
     """A fake engine that, as a model does, computes in a thread which nothing can interrupt."""
 
     def __init__(self, blocking_s: float) -> None:
-        super().__init__()
+        super().__init__(n_recorded=0)
         self._blocking_s = blocking_s
         self._limiter = trio.CapacityLimiter(1)
 
@@ -77,11 +77,14 @@ def main() -> None:
 
 def _engine(args: argparse.Namespace) -> Engine:
     if args.tones:
-        engines = [FakeEngine(hear_tones, cost_s=lambda requests: TONES_DECODE_S) for _ in range(2)]
+        engines = [
+            FakeEngine(hear_tones, cost_s=lambda requests: TONES_DECODE_S, n_recorded=0)
+            for _ in range(2)
+        ]
         if args.faults is None:
             return engines[0]
         return FallbackEngine([FaultyEngine(engine, args.faults) for engine in engines])
-    return BlockingEngine(args.blocking_s) if args.blocking_s else FakeEngine()
+    return BlockingEngine(args.blocking_s) if args.blocking_s else FakeEngine(n_recorded=0)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ What it hears, what it costs and when it fails can all be replaced.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -53,8 +54,8 @@ class FakeEngine:
     """Implements `engine.Engine`.
 
     `hear` decides the words, `cost_s` how many seconds of virtual time a batch takes. Either may
-    raise, as an engine would. `batches` records what was decoded together, `seats` is how many at a
-    time.
+    raise, as an engine would. `batches` records what was decoded together, the latest `n_recorded` of them
+    (None: all, for tests, which are short); `seats` is how many at a time.
     """
 
     model_name = "fake"
@@ -69,12 +70,13 @@ class FakeEngine:
         cost_s: Cost = lambda requests: 0.0,
         load_s: float = 0.0,
         seats: int = 1,
+        n_recorded: int | None = None,
     ) -> None:
         self.seats = seats
         self._hear = hear
         self._cost_s = cost_s
         self._load_s = load_s
-        self.batches: list[list[DecodeRequest]] = []
+        self.batches: deque[list[DecodeRequest]] = deque(maxlen=n_recorded)
 
     async def load(self) -> None:
         await trio.sleep(self._load_s)

@@ -44,7 +44,7 @@ async def live_through(
             with trio.move_on_after(vanishes_after_s) as stay:
                 spoken = await speak(broken_url, conversation.samples, settings=SETTINGS)
             if not stay.cancelled_caught:
-                talks.append(Talk(conversation, spoken))
+                talks.append(Talk(conversation.words, spoken))
 
     async with trio.open_nursery() as nursery:
         port = await nursery.start(network.serve)

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from fasttalk_stt.client import ClientSettings
 from tools.hearing.statistics import percentiles
-from tools.rehearsing.conversation import Conversation, make_conversation
+from tools.rehearsing.conversation import make_conversation
 from tools.rehearsing.network import Cut, How, Network
 from tools.rehearsing.speaking import Spoken, speak
 
@@ -27,9 +27,9 @@ cut soon: with the usual three tries some clients would rightly give up."""
 
 @frozen
 class Talk:
-    """What one client said and what came back."""
+    """The words that one client said, and what came back."""
 
-    conversation: Conversation
+    said: tuple[str, ...]
     spoken: Spoken
 
 
@@ -59,7 +59,7 @@ async def talk_over_cuts(
         while network.breaks.total() < n_cuts:
             conversation = make_conversation(rng, seconds)
             spoken = await speak(broken_url, conversation.samples, settings=SETTINGS)
-            talks.append(Talk(conversation, spoken))
+            talks.append(Talk(conversation.words, spoken))
 
     async with trio.open_nursery() as nursery:
         port = await nursery.start(network.serve)
@@ -73,12 +73,12 @@ async def talk_over_cuts(
 def talk_figures(talks: Sequence[Talk]) -> dict[str, Any]:
     """JSON-able: what was lost, doubled or broken, and how long clients were without a connection."""
     outages = [outage for talk in talks for outage in talk.spoken.outages]
-    wrong = [talk for talk in talks if talk.spoken.words != talk.conversation.words]
+    wrong = [talk for talk in talks if talk.spoken.words != talk.said]
     return {
         "conversations": len(talks),
-        "words": sum(len(talk.conversation.words) for talk in talks),
-        "words_lost": sum(_missing(t.conversation.words, t.spoken.words) for t in talks),
-        "words_too_many": sum(_missing(t.spoken.words, t.conversation.words) for t in talks),
+        "words": sum(len(talk.said) for talk in talks),
+        "words_lost": sum(_missing(t.said, t.spoken.words) for t in talks),
+        "words_too_many": sum(_missing(t.spoken.words, t.said) for t in talks),
         "conversations_that_differ": len(wrong),
         "violations": sorted({v for talk in talks for v in talk.spoken.violations()})[:20],
         "conversations_that_differ_without_an_error": sum(not t.spoken.errors for t in wrong),

@@ -44,7 +44,7 @@ async def overload(server: RunningServer, *, seed: int) -> dict[str, Any]:
     async def keep_talking() -> None:
         while not is_over:
             conversation = make_conversation(rng, 10.0)
-            talks.append(Talk(conversation, await speak(server.url, conversation.samples)))
+            talks.append(Talk(conversation.words, await speak(server.url, conversation.samples)))
 
     async with trio.open_nursery() as nursery:
         await nursery.start(witness.watch)

@@ -43,7 +43,7 @@ async def talk_meanwhile(
     async def keep_talking() -> None:
         while not is_over:
             conversation = make_conversation(rng, seconds)
-            talks.append(Talk(conversation, await speak(url, conversation.samples)))
+            talks.append(Talk(conversation.words, await speak(url, conversation.samples)))
 
     async with trio.open_nursery() as nursery:
         for _ in range(clients):

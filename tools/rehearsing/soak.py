@@ -57,7 +57,7 @@ async def soak(
     async def keep_talking() -> None:
         while trio.current_time() < ends_s:
             conversation = make_conversation(rng, conversation_s)
-            talks.append(Talk(conversation, await speak(server.url, conversation.samples)))
+            talks.append(Talk(conversation.words, await speak(server.url, conversation.samples)))
 
     async with trio.open_nursery() as nursery:
         await nursery.start(witness.watch)
