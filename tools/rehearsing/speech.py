@@ -1,0 +1,91 @@
+"""Real speech to a real model over connections that break: what the seams cost in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain, repeat
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import trio
+
+from tools.hearing.mixtures import Source
+from tools.hearing.statistics import percentiles
+from tools.rehearsing.cuts import HOWS, SETTINGS
+from tools.rehearsing.network import Cut, Network
+from tools.rehearsing.speaking import Spoken, speak
+from tools.scoring import WordErrors, total_errors, word_errors
+
+BYTES_PER_SAMPLE = 4
+LAST_CUT_SHARE = 0.9
+"""Of a recording: a cut behind it would change nothing."""
+
+Spoke = dict[str, Spoken]
+
+
+async def speech_figures(
+    url: str, sources: Sequence[Source], *, clients: int, seed: int, note: Callable[[str], None]
+) -> dict[str, Any]:
+    """JSON-able: word errors of each recording as it is, twice, and with every first connection cut once."""
+    rng = np.random.default_rng(seed)
+    rounds: dict[str, Spoke] = {}
+    for name in ("unbroken", "unbroken_again"):
+        note(name)
+        rounds[name] = await _speak_all([url] * len(sources), sources, clients)
+    note("broken")
+    rounds["broken"] = await _speak_over_cuts(url, sources, clients, rng)
+    outages = [outage_s for each in rounds["broken"].values() for _, outage_s in each.outages]
+    return {
+        "recordings": len(sources),
+        **{f"wer_{name}": _errors(sources, spoke).wer for name, spoke in rounds.items()},
+        **{f"errors_{name}": str(_errors(sources, spoke)) for name, spoke in rounds.items()},
+        "resumes": len(outages),
+        "resumed_ms": percentiles([1000 * outage_s for outage_s in outages], 50, 95, 99),
+        "violations": sorted(
+            {v for spoke in rounds.values() for each in spoke.values() for v in each.violations()}
+        ),
+    }
+
+
+async def _speak_all(urls: Sequence[str], sources: Sequence[Source], clients: int) -> Spoke:
+    spoke: Spoke = {}
+    limiter = trio.CapacityLimiter(clients)
+
+    async def one(url: str, source: Source) -> None:
+        async with limiter:
+            spoke[source.id] = await speak(url, source.samples, settings=SETTINGS)
+
+    async with trio.open_nursery() as nursery:
+        for url, source in zip(urls, sources, strict=True):
+            nursery.start_soon(one, url, source)
+    return spoke
+
+
+async def _speak_over_cuts(
+    url: str, sources: Sequence[Source], clients: int, rng: np.random.Generator
+) -> Spoke:
+    """Each recording over a network of its own, which breaks once."""
+    target = urlsplit(url)
+
+    def address() -> tuple[str, int]:
+        return str(target.hostname), target.port or 80
+
+    urls = []
+    async with trio.open_nursery() as nursery:
+        for source in sources:
+            n_bytes = int(len(source.samples) * BYTES_PER_SAMPLE * LAST_CUT_SHARE)
+            cut = Cut(int(rng.integers(0, n_bytes)), HOWS[int(rng.integers(len(HOWS)))])
+            # What follows the first connection holds.
+            plan = chain([cut], repeat(None)).__next__
+            port = await nursery.start(Network(address, plan).serve)
+            urls.append(f"ws://127.0.0.1:{port}{target.path}")
+        spoke = await _speak_all(urls, sources, clients)
+        nursery.cancel_scope.cancel()
+    return spoke
+
+
+def _errors(sources: Sequence[Source], spoke: Spoke) -> WordErrors:
+    return total_errors(
+        word_errors(source.entry.text or "", " ".join(spoke[source.id].texts)) for source in sources
+    )
