@@ -185,7 +185,7 @@ def run(
     return caller
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TURNS, st.lists(st.floats(0.1, 15.0), max_size=3), st.sampled_from([0.05, 0.4, 1.2]))
 def test_no_word_is_lost_and_none_comes_twice(
     turns: list[tuple[list[int], float]], cuts_s: list[float], cost_s: float
