@@ -31,7 +31,7 @@ from tools.benching.figure import draw
 from tools.benching.machine import describe
 from tools.benching.parts import PARTS, Options
 from tools.benching.tables import text_report
-from tools.hearing.running import EXPECTED_ERRORS, run_parts
+from tools.hearing.running import EXPECTED_ERRORS, part_names, run_parts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--corpus", type=Path, default=os.environ.get("SPEECH_CORPUS") or None)
-    add("--only", type=_parts, default=list(PARTS), metavar="PART,...")
+    add("--only", type=part_names(PARTS), default=list(PARTS), metavar="PART,...")
     add("--model", default="tiny.en", help="default tiny.en")
     add("--device", default="auto", choices=("auto", "cpu", "cuda"))
     add("--threads", type=int, default=0, help="of one call in `engine` (default: as served)")
@@ -98,14 +98,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", type=Path, help="write all figures there")
     add("--png", type=Path, help="draw the curves there")
     return parser
-
-
-def _parts(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in PARTS:
-            raise argparse.ArgumentTypeError(f"{name!r}: expected of {', '.join(PARTS)}")
-    return names
 
 
 def _whole(text: str) -> int:

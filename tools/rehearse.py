@@ -33,7 +33,7 @@ import trio
 from attrs import frozen
 
 from tools.hearing.mixtures import read_sources
-from tools.hearing.running import EXPECTED_ERRORS, run_parts
+from tools.hearing.running import EXPECTED_ERRORS, part_names, run_parts
 from tools.hearing.servers import fake_server, real_server, temporary_log
 from tools.rehearsing.chaos import FAULTS, live_through
 from tools.rehearsing.cuts import talk_figures, talk_over_cuts
@@ -232,7 +232,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--only", type=_parts, default=["cuts", "replicas"], metavar="PART,...")
+    add("--only", type=part_names(PARTS), default=["cuts", "replicas"], metavar="PART,...")
     add("--cuts", type=int, default=1000, help="connections to be cut (default 1000)")
     add("--clients", type=int, default=20, help="at a time (default 20)")
     add("--conversation-s", type=float, default=12.0, help="length of one (default 12)")
@@ -243,14 +243,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--recordings", type=int, default=100, help="of `speech` (default 100)")
     add("--json", type=Path, help="write all figures there")
     return parser
-
-
-def _parts(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in PARTS:
-            raise argparse.ArgumentTypeError(f"{name!r}: expected of {', '.join(PARTS)}")
-    return names
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
@@ -35,6 +36,19 @@ def run_parts(
         report[name] = parts[name](options, note)
         note(f"{name}: {time.monotonic() - began_s:.0f} s")
         _write_json(report, json_path)
+
+
+def part_names(parts: Mapping[str, object]) -> Callable[[str], list[str]]:
+    """Reads a command line's `--only A,B`, of these parts. What it makes raises ArgumentTypeError."""
+
+    def read(text: str) -> list[str]:
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        for name in names:
+            if name not in parts:
+                raise argparse.ArgumentTypeError(f"{name!r}: expected of {', '.join(parts)}")
+        return names
+
+    return read
 
 
 def note(text: str) -> None:
