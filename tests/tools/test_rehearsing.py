@@ -1,0 +1,136 @@
+"""Rehearsals notice what goes wrong: words lost or doubled, promises broken, connections cut."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import trio
+
+from tools.rehearse import is_kept
+from tools.rehearsing.conversation import make_conversation
+from tools.rehearsing.cuts import LONGEST_BYTES, Talk, random_plan, talk_figures
+from tools.rehearsing.network import Cut, How, Network
+from tools.rehearsing.speaking import Spoken
+
+
+def talk(said: str, heard: str, *errors: str) -> Talk:
+    return Talk(tuple(said.split()), Spoken(texts=[heard], errors=list(errors)))
+
+
+@pytest.mark.parametrize(
+    ("case", "kept", "lost", "too_many"),
+    [
+        (talk("a b c", "a b c"), True, 0, 0),
+        (talk("a b c", "a c"), False, 1, 0),
+        (talk("a b c", "a c", "transcription_failed"), True, 1, 0),
+        (talk("a b c", "a b b c"), False, 0, 1),
+        (talk("a b c", "a b b c", "transcription_failed"), False, 0, 1),
+        (talk("a b c", "a c b"), False, 0, 0),
+    ],
+)
+def test_words_lost_without_a_word_about_it_or_doubled_are_no_success(
+    case: Talk, kept: bool, lost: int, too_many: int
+) -> None:
+    figures = talk_figures([case, talk("d", "d")])
+    assert is_kept(figures) is kept
+    assert (figures["words_lost"], figures["words_too_many"]) == (lost, too_many)
+
+
+def test_broken_promises_are_named() -> None:
+    spoken = Spoken(failure="gone")
+    spoken.onsets.update([1, 2, 2, 3])
+    spoken.answered.add(1)
+    spoken.rejected.update([1, 3])
+    assert spoken.violations() == [
+        "failed: gone",
+        "an onset was reported twice",
+        "onset 1 has 2 answers",
+        "onset 2 has 0 answers",
+    ]
+
+
+def test_a_conversation_is_the_same_for_the_same_seed() -> None:
+    one, other = (make_conversation(np.random.default_rng(3), 5.0) for _ in range(2))
+    assert one == other
+    assert np.array_equal(one.samples, other.samples)
+    assert len(one.samples) >= 5 * 16_000
+    assert len(one.words) >= 3
+
+
+def test_cuts_fall_anywhere_and_some_connections_hold() -> None:
+    plan = random_plan(np.random.default_rng(1), share=0.5)
+    plans = [plan() for _ in range(200)]
+    cuts = [cut for cut in plans if cut is not None]
+    assert 60 < len(cuts) < 140
+    assert {cut.how for cut in cuts} == {"reset", "close", "half_open"}
+    assert min(cut.after_bytes for cut in cuts) < LONGEST_BYTES / 10
+    assert max(cut.after_bytes for cut in cuts) > LONGEST_BYTES * 0.9
+
+
+async def echo(stream: trio.SocketStream) -> None:
+    with suppress(trio.BrokenResourceError):
+        async for data in stream:
+            await stream.send_all(data)
+
+
+async def across(nursery: trio.Nursery, cut: Cut | None) -> tuple[trio.SocketStream, Network]:
+    """A stream to an echo, over a network with this plan."""
+    listeners: Any = await nursery.start(partial(trio.serve_tcp, echo, 0, host="127.0.0.1"))
+    port = listeners[0].socket.getsockname()[1]
+    network = Network(lambda: ("127.0.0.1", port), lambda: cut)
+    return await trio.open_tcp_stream("127.0.0.1", await nursery.start(network.serve)), network
+
+
+async def received(stream: trio.SocketStream, n_bytes: int) -> bytes:
+    found = b""
+    while len(found) < n_bytes:
+        data = await stream.receive_some()
+        if not data:
+            break
+        found += data
+    return found
+
+
+async def test_a_network_without_a_cut_carries_everything_both_ways() -> None:
+    async with trio.open_nursery() as nursery:
+        stream, network = await across(nursery, None)
+        async with stream:
+            await stream.send_all(b"x" * 100_000)
+            assert await received(stream, 100_000) == b"x" * 100_000
+            await stream.send_eof()
+            assert await stream.receive_some() == b""
+        assert not network.breaks
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("how", ["reset", "close"])
+async def test_a_cut_connection_ends_after_what_it_carried(how: How) -> None:
+    async with trio.open_nursery() as nursery:
+        stream, network = await across(nursery, Cut(5, how))
+        async with stream:
+            await stream.send_all(b"12345678")
+            with trio.fail_after(5):
+                # What was unread when it was closed makes a reset of a close.
+                with suppress(trio.BrokenResourceError):
+                    assert await received(stream, 8) in {b"", b"12345"}
+        assert dict(network.breaks) == {how: 1}
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_half_open_connection_swallows_what_is_sent_and_says_nothing() -> None:
+    async with trio.open_nursery() as nursery:
+        stream, network = await across(nursery, Cut(5, "half_open"))
+        async with stream:
+            await stream.send_all(b"12345")
+            while not network.breaks:  # noqa: ASYNC110 - real sockets
+                await trio.sleep(0.001)
+            await stream.send_all(b"more")
+            with trio.move_on_after(0.05) as waiting:
+                while await stream.receive_some():
+                    pass
+            assert waiting.cancelled_caught
+        nursery.cancel_scope.cancel()
