@@ -12,7 +12,7 @@ import trio
 
 from tools.rehearse import is_kept
 from tools.rehearsing.conversation import make_conversation
-from tools.rehearsing.cuts import LONGEST_BYTES, Talk, random_plan, talk_figures
+from tools.rehearsing.cuts import LONGEST_S, Talk, random_plan, talk_figures
 from tools.rehearsing.network import Cut, How, Network
 from tools.rehearsing.speaking import Spoken
 
@@ -67,8 +67,8 @@ def test_cuts_fall_anywhere_and_some_connections_hold() -> None:
     cuts = [cut for cut in plans if cut is not None]
     assert 60 < len(cuts) < 140
     assert {cut.how for cut in cuts} == {"reset", "close", "half_open"}
-    assert min(cut.after_bytes for cut in cuts) < LONGEST_BYTES / 10
-    assert max(cut.after_bytes for cut in cuts) > LONGEST_BYTES * 0.9
+    assert min(cut.after_s for cut in cuts) < LONGEST_S / 10
+    assert max(cut.after_s for cut in cuts) > LONGEST_S * 0.9
 
 
 async def echo(stream: trio.SocketStream) -> None:
@@ -110,22 +110,22 @@ async def test_a_network_without_a_cut_carries_everything_both_ways() -> None:
 @pytest.mark.parametrize("how", ["reset", "close"])
 async def test_a_cut_connection_ends_after_what_it_carried(how: How) -> None:
     async with trio.open_nursery() as nursery:
-        stream, network = await across(nursery, Cut(5, how))
+        stream, network = await across(nursery, Cut(0.0, how))
         async with stream:
             await stream.send_all(b"12345678")
             with trio.fail_after(5):
                 # What was unread when it was closed makes a reset of a close.
                 with suppress(trio.BrokenResourceError):
-                    assert await received(stream, 8) in {b"", b"12345"}
+                    assert await received(stream, 8) in {b"", b"1234"}
         assert dict(network.breaks) == {how: 1}
         nursery.cancel_scope.cancel()
 
 
 async def test_a_half_open_connection_swallows_what_is_sent_and_says_nothing() -> None:
     async with trio.open_nursery() as nursery:
-        stream, network = await across(nursery, Cut(5, "half_open"))
+        stream, network = await across(nursery, Cut(0.0, "half_open"))
         async with stream:
-            await stream.send_all(b"12345")
+            await stream.send_all(b"12345678")
             while not network.breaks:  # noqa: ASYNC110 - real sockets
                 await trio.sleep(0.001)
             await stream.send_all(b"more")

@@ -18,11 +18,11 @@ from tools.rehearsing.network import Cut, How, Network
 from tools.rehearsing.speaking import Spoken, speak
 
 HOWS: tuple[How, ...] = ("reset", "close", "half_open")
-LONGEST_BYTES = 20 * 16_000 * 4
-"""A cut falls within the first 20 s of audio of its connection, or never."""
+LONGEST_S = 20.0
+"""A cut falls within so long of the beginning of its connection."""
 SETTINGS = ClientSettings(max_tries=10)
-"""A connection that is cut before it has settled anything counts as a try that failed, and here many are
-cut soon: with the usual three tries some clients would rightly give up."""
+"""A connection that is cut before it has settled anything counts as a try that failed, and here one in ten
+is: with the usual three tries some clients would rightly give up."""
 
 
 @frozen
@@ -39,7 +39,7 @@ def random_plan(rng: np.random.Generator, *, share: float = 1.0) -> Callable[[],
     def plan() -> Cut | None:
         if rng.random() >= share:
             return None
-        return Cut(int(rng.integers(0, LONGEST_BYTES)), HOWS[int(rng.integers(len(HOWS)))])
+        return Cut(float(rng.uniform(0, LONGEST_S)), HOWS[int(rng.integers(len(HOWS)))])
 
     return plan
 

@@ -24,13 +24,13 @@ HALF_OPEN_S = 60.0
 
 @frozen
 class Cut:
-    """A connection breaks once so many bytes have come from the client.
+    """A connection breaks after so long, in the middle of what the client sends next.
 
     `reset` sends RST to both sides, `close` FIN without a word, `half_open` nothing at all: what is
     sent disappears, and nobody is told.
     """
 
-    after_bytes: int
+    after_s: float
     how: How
 
 
@@ -63,7 +63,7 @@ class Network:
                     nursery.start_soon(_carry_all, server, client)
                     if cut is None:
                         await _carry_all(client, server)
-                    elif await _carry_some(client, server, cut.after_bytes):
+                    elif await _carry_for(client, server, cut.after_s):
                         nursery.cancel_scope.cancel()
                         self.breaks[cut.how] += 1
                 if cut is not None:
@@ -78,17 +78,16 @@ async def _carry_all(source: trio.SocketStream, sink: trio.SocketStream) -> None
         await sink.send_eof()
 
 
-async def _carry_some(source: trio.SocketStream, sink: trio.SocketStream, n_bytes: int) -> bool:
-    """Carry so many bytes; returns whether there were so many."""
+async def _carry_for(source: trio.SocketStream, sink: trio.SocketStream, seconds: float) -> bool:
+    """Carry bytes for so long, and half of what comes then; returns whether it lasted so long."""
+    until_s = trio.current_time() + seconds
     with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-        while n_bytes > 0:
-            data = await source.receive_some(min(n_bytes, CHUNK_BYTES))
-            if not data:
-                await sink.send_eof()
-                return False
+        while data := await source.receive_some(CHUNK_BYTES):
+            if trio.current_time() >= until_s:
+                await sink.send_all(data[: len(data) // 2])
+                return True
             await sink.send_all(data)
-            n_bytes -= len(data)
-        return True
+        await sink.send_eof()
     return False
 
 

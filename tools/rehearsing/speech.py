@@ -17,7 +17,6 @@ from tools.rehearsing.network import Cut, Network
 from tools.rehearsing.speaking import Spoken, speak
 from tools.scoring import WordErrors, total_errors, word_errors
 
-BYTES_PER_SAMPLE = 4
 LAST_CUT_SHARE = 0.9
 """Of a recording: a cut behind it would change nothing."""
 
@@ -74,8 +73,8 @@ async def _speak_over_cuts(
     urls = []
     async with trio.open_nursery() as nursery:
         for source in sources:
-            n_bytes = int(len(source.samples) * BYTES_PER_SAMPLE * LAST_CUT_SHARE)
-            cut = Cut(int(rng.integers(0, n_bytes)), HOWS[int(rng.integers(len(HOWS)))])
+            latest_s = source.entry.seconds * LAST_CUT_SHARE
+            cut = Cut(float(rng.uniform(0, latest_s)), HOWS[int(rng.integers(len(HOWS)))])
             # What follows the first connection holds.
             plan = chain([cut], repeat(None)).__next__
             port = await nursery.start(Network(address, plan).serve)
