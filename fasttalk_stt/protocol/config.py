@@ -27,8 +27,6 @@ _MAX_COUNT = 2**53
 """The largest whole number that every JSON library keeps."""
 _MAX_RESUME_CHARS = 100_000
 """Of one utterance: two hours of speech without a pause."""
-_MAX_RESUME_WORDS = 200
-"""Half a minute of hurried speech; the context is a few seconds."""
 _MAX_UNANSWERED = 1000
 """Onsets without an answer: more than MAX_PENDING_SECONDS of the shortest utterances."""
 
@@ -135,23 +133,13 @@ def _vocabulary(value: object) -> tuple[str, ...]:
 
 
 @frozen
-class ResumeWord:
-    """A word that was transcribed, with its times on the session's clock."""
-
-    word: str
-    start_ms: int
-    end_ms: int
-
-
-@frozen
 class Resume:
     """Where a session whose connection was lost goes on; see the resume section of the protocol.
 
     `utterance` is the oldest that is under way: its onset was reported, or text of it came, and neither
     its last text nor a rejection. `text` is what of it was transcribed. `onset_reported` is the last
     utterance whose onset was reported, `onset_ms` where that was. With none under way, `utterance` is
-    the last that is over, and `onset_reported` false. `words` are the latest that were transcribed: what
-    is said next is heard as going on from them.
+    the last that is over, and `onset_reported` false.
     """
 
     session_id: str
@@ -162,7 +150,6 @@ class Resume:
     onset_reported: bool | int
     onset_ms: int | None = None
     text: str = ""
-    words: tuple[ResumeWord, ...] = ()
 
     @property
     def is_under_way(self) -> bool:
@@ -187,26 +174,6 @@ class Resume:
         return max(self.onset_reported, self.utterance)
 
 
-def _resume_words(value: object) -> tuple[ResumeWord, ...]:
-    if not isinstance(value, list) or len(value) > _MAX_RESUME_WORDS:
-        raise ValueError
-    count = _integer(0, _MAX_COUNT)
-    words: list[ResumeWord] = []
-    for given in value:
-        if not isinstance(given, dict):
-            raise ValueError
-        word = ResumeWord(
-            _text(_MAX_VOCABULARY_ENTRY_CHARS)(given.get("word")),
-            count(given.get("start_ms")),
-            count(given.get("end_ms")),
-        )
-        latest_ms = words[-1].start_ms if words else 0
-        if not (word.word.strip() and latest_ms <= word.start_ms < word.end_ms):
-            raise ValueError
-        words.append(word)
-    return tuple(words)
-
-
 def _resume(value: object) -> Resume:
     if not isinstance(value, dict):
         raise ValueError
@@ -222,7 +189,6 @@ def _resume(value: object) -> Resume:
             onset_reported=reported if isinstance(reported, bool) else count(reported),
             onset_ms=_optional(count)(value.get("onset_ms")),
             text=_text(_MAX_RESUME_CHARS)(value.get("text", "")),
-            words=_resume_words(value.get("words", [])),
         )
     except KeyError as error:
         raise ValueError from error
@@ -285,7 +251,7 @@ class SessionConfig:
         _optional(_resume),
         "null, or an object of session_id, committed_ms, audio_from_ms (not after committed_ms), "
         "seq, utterance and onset_reported (true, false or the last utterance "
-        "whose onset was reported), and perhaps onset_ms, text and words",
+        "whose onset was reported), and perhaps onset_ms and text",
     )
     session_id: str | None = _rule(
         None, _optional(_identifier), "1 to 128 printable characters, or null"
