@@ -112,7 +112,8 @@ class Publisher:
         if settlement is not None:
             start = self._timeline.to_session(settlement.start)
             end = self._timeline.to_session(settlement.end)
-            self._ledger.settle(start, end, settlement.outcome)
+            # A session that goes on may end before it was sent all that is committed.
+            self._ledger.settle(start, min(end, self._ledger.received), settlement.outcome)
 
     def settle_leaving(self) -> None:
         """Settle what was taken and is on its way out, so that nothing else may settle it."""

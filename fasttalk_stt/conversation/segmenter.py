@@ -177,7 +177,7 @@ class Segmenter:
 
         Exactly one Segment with reason "flush" is among the events.
         """
-        if not self._has_speech():
+        if not self._has_speech() or end < self._audio.cursor:
             return [self._audio.empty_flush()]
         events = self._begin_candidate()
         segment = self._audio.cut(
@@ -304,7 +304,8 @@ class Segmenter:
     ) -> Segment:
         """End the open utterance though no endpoint was heard; `end` is all that was received."""
         if self._config.enable_vad:
-            end = max(min(end, self._hearing.speech_end + POST_ROLL_SAMPLES), self._audio.cursor)
+            end = min(end, self._hearing.speech_end + POST_ROLL_SAMPLES)
+        end = max(end, self._audio.cursor)
         return self._audio.cut(
             end,
             reason,

@@ -258,6 +258,9 @@ class Session:
             dropped.extend(map(Say, self._eager.take_back("interrupted")))
         rejections = map(Say, self._onsets.reject_all(stale, "interrupted"))
         self._onsets.end_all(stale)
+        # What was owed and is rejected now is not heard again under its number, but anew.
+        last = self._owed_onsets.last_number
+        self._segmenter.skip_utterances(last if keep_from is None else min(last, keep_from - 1))
         self._barge_in.end(stale)
         acknowledged = InterruptAcknowledged(
             InterruptData(

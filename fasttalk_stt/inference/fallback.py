@@ -44,6 +44,7 @@ class FallbackEngine:
         self._engines = tuple(engines)
         self._index = 0
         self._is_loaded = False
+        self._languages: frozenset[str] = frozenset()
         self._moving = trio.Lock()
         self._fell = trio.Event()
 
@@ -58,7 +59,8 @@ class FallbackEngine:
 
     @property
     def supported_languages(self) -> frozenset[str]:
-        return self._current.supported_languages
+        # While one gives way to another, those of the one before.
+        return self._current.supported_languages or self._languages
 
     @property
     def seats(self) -> int:
@@ -140,27 +142,28 @@ class FallbackEngine:
                 _log.warning("no GPU memory for the model", model=engine.model_name)
             else:
                 self._index, self._is_loaded = index, True
+                self._languages = engine.supported_languages
                 if index:
                     _log.warning("fallen back", model=engine.model_name)
                     self._fell.set()
                 return
 
     async def _climb(self) -> bool:
-        """Load the best of the better ones that fits beside the current one, which serves meanwhile."""
-        for index in range(self._index):
-            engine, before = self._engines[index], self._current
-            try:
-                await engine.load()
-            except EngineError as error:
-                await engine.unload()
-                _log.info("not yet back", model=engine.model_name, error=str(error))
-                continue
-            async with self._moving:
-                if self._current is not before:
-                    await engine.unload()  # it fell further meanwhile: there is no memory to spare
-                    return False
-                self._index = index
-            await before.unload()
-            _log.info("back on a better model", model=engine.model_name)
-            return True
+        """Load the best of the better ones that fits beside the current one, which serves meanwhile. Whoever
+        runs out of memory then waits for the end of it."""
+        async with self._moving:
+            before = self._current
+            for index in range(self._index):
+                engine = self._engines[index]
+                try:
+                    await engine.load()
+                except EngineError as error:
+                    await engine.unload()
+                    _log.info("not yet back", model=engine.model_name, error=str(error))
+                    continue
+                self._index, self._is_loaded = index, True
+                self._languages = engine.supported_languages
+                await before.unload()
+                _log.info("back on a better model", model=engine.model_name)
+                return True
         return False

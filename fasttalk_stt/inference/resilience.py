@@ -1,9 +1,9 @@
 """What stands between sessions and an engine that fails: retries, circuit breakers, deadlines.
 
 One for all connections. A segment is tried, tried again while that can succeed, and counted once, as
-a success or as one failure of the GPU or of the model. What is only looked at (drafts, speculation) is
-neither tried again nor counted, and not asked for while a breaker is open. `scheduler` decides when
-something is decoded, `breaker` whether it may be.
+a success or as one failure of the GPU or of the model. What is only looked at (drafts, speculation) is not
+tried again, its failures are not counted, and it is not asked for while a breaker is open. `scheduler`
+decides when something is decoded, `breaker` whether it may be.
 """
 
 from __future__ import annotations
@@ -109,7 +109,11 @@ class Resilience:
                     retry_after_s=breaker.remaining_s(now_s),
                     is_gpu=breaker is self.gpu,
                 )
-        return await self.scheduler.decode(make_request, urgency=urgency)
+        hypothesis = await self.scheduler.decode(make_request, urgency=urgency)
+        # Most segments get their text from a look, so without this no failures would be in a row.
+        for breaker in (self.gpu, self.transcription):
+            breaker.succeeded(is_trial=False)
+        return hypothesis
 
     async def decode_segment(
         self, make_request: MakeRequest, *, urgency: Urgency, deadline_s: float
@@ -179,7 +183,7 @@ class Resilience:
             raise
         except EngineError as error:
             return error
-        if n_made < 2:
+        if n_made < 2 and not self.scheduler.stuck_s():
             raise EngineTimeoutError("no seat was free in time")
         return EngineTimeoutError("the engine did not answer in time")
 
@@ -189,8 +193,7 @@ class Resilience:
             self.gpu.failed(str(error), now_s, is_trial=admission.gpu)
             self.transcription.withdrawn(is_trial=admission.transcription)
         else:
-            if admission.gpu:
-                self.gpu.succeeded(is_trial=True)  # whatever it was, it was not the GPU
+            self.gpu.withdrawn(is_trial=admission.gpu)  # it says nothing of the GPU
             self.transcription.failed(str(error), now_s, is_trial=admission.transcription)
         self._news.unpark_all()
         opened = self.open_breaker()

@@ -27,6 +27,8 @@ _MAX_COUNT = 2**53
 """The largest whole number that every JSON library keeps."""
 _MAX_RESUME_CHARS = 100_000
 """Of one utterance: two hours of speech without a pause."""
+_MAX_CONTEXT_MS = 30_000
+"""Of audio that is settled already: 2 s are of use, and it is not bounded by MAX_PENDING_SECONDS."""
 _MAX_UNANSWERED = 1000
 """Onsets without an answer: more than MAX_PENDING_SECONDS of the shortest utterances."""
 
@@ -192,7 +194,7 @@ def _resume(value: object) -> Resume:
         )
     except KeyError as error:
         raise ValueError from error
-    if resume.audio_from_ms > resume.committed_ms:
+    if not 0 <= resume.committed_ms - resume.audio_from_ms <= _MAX_CONTEXT_MS:
         raise ValueError
     if resume.is_under_way and resume.utterance < 1:
         raise ValueError
@@ -249,7 +251,8 @@ class SessionConfig:
     resume: Resume | None = _rule(
         None,
         _optional(_resume),
-        "null, or an object of session_id, committed_ms, audio_from_ms (not after committed_ms), "
+        "null, or an object of session_id, committed_ms, audio_from_ms (up to 30 s "
+        "before and not after committed_ms), "
         "seq, utterance and onset_reported (true, false or the last utterance "
         "whose onset was reported), and perhaps onset_ms and text",
     )

@@ -219,3 +219,21 @@ async def test_interrupting_or_leaving_a_trial_gives_it_to_somebody_else(
         assert server.resilience.open_breaker() is None
         await settled(peer)
         await settled(other)
+
+
+async def test_looks_that_succeed_mean_that_failures_are_not_in_a_row(
+    serving: Serving, autojump_clock: MockClock
+) -> None:
+    engine = Scripted()
+    async with serving(engine) as server:
+        peer = server.connect()
+        await peer.start(fasttalk_mode=True)
+        for n_failed in range(1, 5):
+            engine.fault = GpuError("x")
+            await say(peer)
+            await peer.wait_for("error", count=n_failed)
+            engine.fault = None
+            await say(peer)  # its text was there before its end
+            await peer.wait_for("transcription", count=n_failed)
+        assert server.resilience.reports().gpu.state == "closed"
+        await settled(peer)

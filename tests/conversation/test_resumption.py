@@ -152,3 +152,31 @@ def test_other_rates_have_the_same_clock(rate_hz: int) -> None:
     assert isinstance(ended, SessionEnded)
     assert ended.audio.received_ms == pytest.approx(1500, abs=1)
     assert ended.audio.received_ms == ended.audio.silence_ms + ended.audio.transcribed_ms
+
+
+@pytest.mark.parametrize("enable_vad", [True, False])
+@pytest.mark.parametrize("replayed_s", [0.0, 1.0, 1.99])
+def test_a_session_may_end_before_it_was_sent_all_that_is_settled(
+    replayed_s: float, enable_vad: bool
+) -> None:
+    driver = going_on(onset_reported=True, onset_ms=4100, text="so I", enable_vad=enable_vad)
+    driver.hear(sound(replayed_s))
+    driver.do(driver.session.flush(driver.now_s))
+    driver.end()
+    assert not any(final.data.text for final in driver.finals)
+    ended = driver.messages[-1]
+    assert isinstance(ended, SessionEnded)
+    assert ended.audio.received_ms == 0
+    assert {stamp.audio_committed_ms for _, stamp in driver.sent} == {5000}
+
+
+def test_after_an_interrupt_what_is_heard_again_has_a_number_of_its_own() -> None:
+    driver = going_on(onset_reported=True, onset_ms=5600)
+    driver.do(driver.session.interrupt("all", driver.now_s))
+    driver.hear(silence(2.6))
+    driver.hear(sound(1.0))
+    driver.hear(silence(1.0))
+    driver.end()
+    assert rejections(driver) == [(2, "interrupted")]
+    assert onsets(driver) == [3]
+    assert [final.data.utterance for final in driver.finals] == [3]

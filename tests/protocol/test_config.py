@@ -123,6 +123,7 @@ def test_a_resume_tells_which_onsets_were_reported(
         {"onset_reported": "yes"},
         {"onset_reported": True, "utterance": 0},
         {"onset_reported": 2000},
+        {"onset_reported": False, "committed_ms": 30_001},
         {"onset_reported": True, "text": 7},
         {"onset_reported": True, "onset_ms": -1},
     ],
