@@ -66,6 +66,7 @@ def create_app(services: Services) -> QuartTrio:
             resumes = websocket.args.get("resume") == "1"
             with services.connections.admit(visitor, resumes=resumes) as ticket:
                 gate.redeem(visitor)
+                ticket.expire_in(gate.seconds_left(visitor))
                 # The connection contains its own errors, so what is refused below is admission.
                 await run_connection(
                     websocket._get_current_object(),  # type: ignore[attr-defined]
@@ -77,7 +78,6 @@ def create_app(services: Services) -> QuartTrio:
                         must_resume=ticket.must_resume,
                     ),
                     subprotocol=chosen_subprotocol(asked),
-                    expires_in_s=gate.seconds_left(visitor),
                 )
         except ProtocolError as error:
             return refusal(error)

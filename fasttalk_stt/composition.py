@@ -48,11 +48,13 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
     """
     # First, since their files are what an operator changes most.
     access, monitoring = make_gate(settings), MonitoringGate(load_monitoring_token(settings))
+    fallback = engine if isinstance(engine, FallbackEngine) else None
     scheduler = Scheduler(
         engine,
         batch_size=settings.batch_size,
         promised_s=settings.promised_latency_ms / 1000 or None,
         longest_call_s=settings.transcription_timeout_s,
+        moving_s=(lambda: 0.0) if fallback is None else fallback.moving_s,
     )
 
     resilience = make_resilience(settings, scheduler)
@@ -84,9 +86,7 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
         ),
         engine=health,
         model_name=lambda: engine.model_name,
-        preferred_model=lambda: (
-            engine.preferred_model if isinstance(engine, FallbackEngine) else engine.model_name
-        ),
+        preferred_model=lambda: engine.model_name if fallback is None else fallback.preferred_model,
         load=scheduler.load,
         access=access,
         monitoring=monitoring,
@@ -99,7 +99,7 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
             scheduler,
             services.readiness,
             language=settings.language,
-            beside=engine.run if isinstance(engine, FallbackEngine) else None,
+            beside=None if fallback is None else fallback.run,
         ),
     )
 

@@ -82,18 +82,19 @@ class Receiver:
         *,
         settings: Settings,
         model: str,
-        languages: frozenset[str],
+        languages: Callable[[], frozenset[str]],
         ears: Ears,
         wall_clock: Callable[[], datetime],
         perform: Perform,
         started: Callable[[str], None],
+        part: Callable[[ProtocolError], None],
         audio: Bucket | None = None,
         must_resume: bool = False,
     ) -> None:
         """`started` is called with the id of each session before its first message is sent; it raises
-        ProtocolError where the id is somebody else's. `audio` holds the seconds of audio that the
-        client's key may still send, with its other connections. With `must_resume` there is no place for
-        a session that is new."""
+        ProtocolError where the id is somebody else's. `part` ends the connection. `audio` holds the
+        seconds of audio that the client's key may still send, with its other connections. With
+        `must_resume` there is no place for a session that is new."""
         self._transport = transport
         self._incoming = incoming
         self._outbox = outbox
@@ -106,6 +107,7 @@ class Receiver:
         self._started = started
         self._intake = Intake(settings.message_rate_limit, audio)
         self._live: LiveSession | None = None
+        self._part = part
         self._must_resume = must_resume
         self._in_gap = False
         self._errors = 0
@@ -119,6 +121,11 @@ class Receiver:
     def is_held_back(self) -> bool:
         """Whether something of ours, not the client, keeps audio from coming in."""
         return not self._reading
+
+    @property
+    def must_resume(self) -> bool:
+        """Whether the session for which this connection was let in has not begun."""
+        return self._must_resume
 
     @property
     def latest(self) -> LiveSession | None:
@@ -255,11 +262,9 @@ class Receiver:
         config, ignored = read_session_config(raw, self._default_config())
         self._check_language(config.language)
         if self._must_resume and config.resume is None:
-            raise ProtocolError(
-                SERVER_FULL,
-                "The server is full; this connection was let in with ?resume=1, to go on with a session. "
-                "Connect without it, later or to another server.",
-            )
+            self._deaf = True
+            self._part(no_resume())
+            return
         session_id = _session_id(config)
         session = Session(
             config,
@@ -295,10 +300,11 @@ class Receiver:
 
     def _check_language(self, tag: str | None) -> None:
         language = primary_language(tag)
-        if language is None or language in self._languages:
+        languages = self._languages()
+        if language is None or language in languages:
             return
-        some = ", ".join(sorted(self._languages)[:8])
-        more = " and more" if len(self._languages) > 8 else ""
+        some = ", ".join(sorted(languages)[:8])
+        more = " and more" if len(languages) > 8 else ""
         raise ProtocolError(
             INVALID_CONFIG,
             f"language is {tag!r}; the model {self._model} knows {some}{more}. Ask for one of "
@@ -322,6 +328,15 @@ class Receiver:
         )
         await self._outbox.send(Saying((error_message(parting),)))
         await self._outbox.send(Closing(parting.kind.close_code or 1008, parting.kind.code))
+
+
+def no_resume() -> ProtocolError:
+    """Why a connection ends that holds a place for a session that goes on, and has none."""
+    return ProtocolError(
+        SERVER_FULL,
+        "The server is full; this connection was let in with ?resume=1, to go on with a session. "
+        "Connect without it, later or to another server.",
+    )
 
 
 def _session_id(config: SessionConfig) -> str:

@@ -29,6 +29,9 @@ SHORTEST_CALL_LIMIT_S = 4.0
 CALL_LIMIT_FACTOR = 20.0
 """How long a call may take until its seat is given up: a doubtful request is asked five times at most, up to
 four times as dear as the first, and a machine may be busy with other work."""
+LONGEST_MOVE_S = 120.0
+"""A large model from a slow disk; a load that takes longer hangs."""
+SHORTEST_LOOK_S = 0.1
 SHORT_REQUEST_S = 3.0
 """What `Engine.request_s` is measured with."""
 
@@ -83,7 +86,9 @@ class Scheduler:
 
     `run` must be running before `decode` can return. `batch_size` is the most requests that are
     decoded together, never more than are worth it to the engine. `promised_s` is how long a final may
-    wait, 95 of 100; None: nothing follows from how long they wait.
+    wait, 95 of 100; None: nothing follows from how long they wait. `longest_call_s` is when a call is taken
+    for stuck at the latest, not counting what `moving_s` has grown by meanwhile: the time for which models
+    were being loaded.
     """
 
     def __init__(
@@ -93,9 +98,11 @@ class Scheduler:
         batch_size: int,
         promised_s: float | None = None,
         longest_call_s: float = LONGEST_CALL_S,
+        moving_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._engine = engine
         self._longest_call_s = longest_call_s
+        self._moving_s = moving_s
         self._stuck_since_s: dict[object, float] = {}
         self._batch_size = min(batch_size, engine.batch_size)
         self._jobs: list[_Job] = []
@@ -239,11 +246,15 @@ class Scheduler:
                 returned.set()
 
         nursery.start_soon(decode)
-        limit_s = self._limit_s(batch)
-        with trio.move_on_after(limit_s):
-            await returned.wait()
-        if returned.is_set():
-            return
+        began_s, moved_before_s = trio.current_time(), self._moving_s()
+        limit_s = left_s = self._limit_s(batch)
+        while left_s > 0:
+            with trio.move_on_after(max(left_s, SHORTEST_LOOK_S)):
+                await returned.wait()
+            if returned.is_set():
+                return
+            moved_s = min(self._moving_s() - moved_before_s, LONGEST_MOVE_S)
+            left_s = limit_s + moved_s - (trio.current_time() - began_s)
         _log.error("call stuck", after_s=round(limit_s, 1), requests=len(batch))
         self._stuck_since_s[returned] = trio.current_time() - limit_s
         try:

@@ -25,8 +25,8 @@ _MAX_ID_CHARS = 128
 _MAX_VOCABULARY_ENTRY_CHARS = 128
 _MAX_COUNT = 2**53
 """The largest whole number that every JSON library keeps."""
-_MAX_RESUME_CHARS = 100_000
-"""Of one utterance: two hours of speech without a pause."""
+_MAX_RESUME_CHARS = 16_384
+"""Of one utterance: a quarter of an hour without a pause. With more, a message could not hold it."""
 _MAX_CONTEXT_MS = 30_000
 """Of audio that is settled already: 2 s are of use, and it is not bounded by MAX_PENDING_SECONDS."""
 _MAX_UNANSWERED = 1000
