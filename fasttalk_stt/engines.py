@@ -31,7 +31,7 @@ def make_engine(settings: Settings, *, faults: FaultPlan | None = None) -> Engin
     aligner = _aligner(settings)
     engines: list[UnloadableEngine] = [_engine(settings, each, aligner) for each in models]
     if faults is not None:
-        _log.warning("FAULTS ARE INJECTED: this server fails on purpose", plan=str(faults))
+        _log.warning("faults_are_injected", plan=str(faults), advice="this server fails on purpose")
         shared = Faults(faults)
         engines = [FaultyEngine(engine, shared) for engine in engines]
     return FallbackEngine(engines) if len(engines) > 1 else engines[0]

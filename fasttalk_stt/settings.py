@@ -280,6 +280,17 @@ class Settings:
     monitoring_token_file: Path | None = _file("MONITORING_TOKEN_FILE", "a file with a token")
 
     log_format: str = _choice("LOG_FORMAT", "auto", ("auto", "console", "json"))
+    log_level: str = _choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error"))
+    log_file: Path | None = _setting(
+        "LOG_FILE",
+        Path,
+        lambda value: value is None or (isinstance(value, Path) and not value.is_dir()),
+        "a file, such as ./logs/stt.log",
+        default=None,
+    )
+    """None: the log goes to stderr alone."""
+    log_file_max_mb: int = _whole("LOG_FILE_MAX_MB", 50, 1, 100_000, "MB")
+    log_transcripts: bool = _switch("LOG_TRANSCRIPTS", False)
 
     def __attrs_post_init__(self) -> None:
         if self.websocket_port == self.monitoring_port != 0:

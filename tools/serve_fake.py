@@ -71,7 +71,7 @@ def main() -> None:
         websocket_port=args.port,
         monitoring_port=args.monitoring_port,
     )
-    configure_logging(settings.log_format)
+    configure_logging(settings)
     trio.run(run, settings, _engine(args))
 
 

@@ -308,7 +308,7 @@ class Connection:
     async def _fail(self, group: BaseExceptionGroup[Exception]) -> None:
         """Our own fault: log it, tell the client, close with 1011."""
         self._machine.apply(Transition.FAIL)
-        _log.error("connection failed", session_ids=self._session_ids, exc_info=group)
+        _log.error("connection_failed", session_ids=self._session_ids, exc_info=group)
         failure = ProtocolError(
             INTERNAL_ERROR, "The server failed on this connection and closes it. Connect again."
         )

@@ -318,7 +318,7 @@ class Receiver:
             return
         self._errors += 1
         # Below the usual log level: a client can make thousands of them.
-        _log.debug("client error", code=error.kind.code, errors=self._errors)
+        _log.debug("client_error", code=error.kind.code, errors=self._errors)
         if self._errors < self._settings.max_session_errors:
             return
         self._deaf = True

@@ -146,7 +146,7 @@ class FallbackEngine:
                 return True  # another request found out before
             if self._index + 1 == len(self._engines):
                 return False
-            _log.warning("out of GPU memory", model=engine.model_name, error=str(error))
+            _log.warning("out_of_gpu_memory", model=engine.model_name, error=str(error))
             self._is_loaded = False
             await engine.unload()
             await self._load_from(self._index + 1)
@@ -162,12 +162,12 @@ class FallbackEngine:
                 await engine.unload()
                 if index + 1 == len(self._engines):
                     raise
-                _log.warning("no GPU memory for the model", model=engine.model_name)
+                _log.warning("no_gpu_memory_for_model", model=engine.model_name)
             else:
                 self._index, self._is_loaded = index, True
                 self._languages = engine.supported_languages
                 if index:
-                    _log.warning("fallen back", model=engine.model_name)
+                    _log.warning("fallen_back", model=engine.model_name)
                     self._fell.set()
                 return
 
@@ -182,11 +182,11 @@ class FallbackEngine:
                     await engine.load()
                 except EngineError as error:
                     await engine.unload()
-                    _log.info("not yet back", model=engine.model_name, error=str(error))
+                    _log.info("not_yet_back", model=engine.model_name, error=str(error))
                     continue
                 self._index, self._is_loaded = index, True
                 self._languages = engine.supported_languages
                 await before.unload()
-                _log.info("back on a better model", model=engine.model_name)
+                _log.info("back_on_a_better_model", model=engine.model_name)
                 return True
         return False

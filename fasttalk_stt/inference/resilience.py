@@ -198,7 +198,7 @@ class Resilience:
         self._news.unpark_all()
         opened = self.open_breaker()
         if opened is not None:
-            _log.error("breaker open", reason=str(opened))
+            _log.error("breaker_open", reason=str(opened))
 
     async def _wait_admission(self, deadline_s: float) -> _Admission:
         """Wait until both breakers let somebody try."""

@@ -226,7 +226,7 @@ class Scheduler:
         try:
             job.begin()
         except Exception as error:  # noqa: BLE001 - one session's fault, and the others must go on
-            _log.error("a request could not be made", exc_info=error)
+            _log.error("request_not_made", exc_info=error)
             failure = EngineError("the request could not be made")
             failure.__cause__ = error
             job.finish(failure)
@@ -255,7 +255,7 @@ class Scheduler:
                 return
             moved_s = min(self._moving_s() - moved_before_s, LONGEST_MOVE_S)
             left_s = limit_s + moved_s - (trio.current_time() - began_s)
-        _log.error("call stuck", after_s=round(limit_s, 1), requests=len(batch))
+        _log.error("call_stuck", after_s=round(limit_s, 1), requests=len(batch))
         self._stuck_since_s[returned] = trio.current_time() - limit_s
         try:
             for job in batch:
@@ -264,7 +264,7 @@ class Scheduler:
             await returned.wait()
         finally:
             del self._stuck_since_s[returned]
-        _log.warning("call returned")
+        _log.warning("call_returned")
 
     def _limit_s(self, batch: list[_Job]) -> float:
         """How long a call may take, by how much there is to decode."""
@@ -306,10 +306,10 @@ class Scheduler:
                     await self._decode([job])
             return
         if isinstance(error, EngineError):
-            _log.warning("decode failed", error=str(error), error_type=type(error).__name__)
+            _log.warning("decode_failed", error=str(error), error_type=type(error).__name__)
             batch[0].finish(error)
             return
-        _log.error("engine raised an unexpected exception", exc_info=error)
+        _log.error("engine_raised_unexpectedly", exc_info=error)
         failure = EngineError("the engine raised an unexpected exception")
         failure.__cause__ = error
         batch[0].finish(failure)
