@@ -42,23 +42,16 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> No
     console = structlog.dev.ConsoleRenderer(
         colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
-    handlers = [
-        BackgroundHandler(
-            logging.StreamHandler(stream),
-            _formatter([console] if log_format == "console" else _json()),
-        )
+    targets: list[tuple[logging.Handler, list[Processor]]] = [
+        (logging.StreamHandler(stream), [console] if log_format == "console" else _json())
     ]
     if settings.log_file is not None:
-        handlers.append(
-            BackgroundHandler(
-                _rotating(settings.log_file, settings.log_file_max_mb), _formatter(_json())
-            )
-        )
+        targets.append((_rotating(settings.log_file, settings.log_file_max_mb), _json()))
     root = logging.getLogger()
     for former in root.handlers:
         if isinstance(former, BackgroundHandler):
             former.close()
-    root.handlers = list(handlers)
+    root.handlers = [BackgroundHandler(target, _formatter(final)) for target, final in targets]
     root.setLevel(settings.log_level.upper())
     structlog.configure(
         processors=[
@@ -140,9 +133,9 @@ class BackgroundHandler(QueueHandler):
 
     def close(self) -> None:
         """Write what waits, within FLUSH_S, and end the thread."""
-        self.flush()
         with suppress(queue.Full):
-            self.queue.put_nowait(None)
+            self.queue.put(None, timeout=FLUSH_S)
+            self._writer.join(FLUSH_S)
         super().close()
 
     def _write(self) -> None:
@@ -156,6 +149,7 @@ class BackgroundHandler(QueueHandler):
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
                 self._target.handle(self._dropped_line(dropped))
+        self._target.close()
 
     def _dropped_line(self, count: int) -> logging.LogRecord:
         line = logging.LogRecord(
