@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,13 @@ class Operator:
         self._token = token
 
     def get(self, path: str) -> bytes:
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=10)
-        connection.request("GET", path, headers={"Authorization": f"Bearer {self._token}"})
-        answer = connection.getresponse()
+        with closing(HTTPConnection("127.0.0.1", self._port, timeout=10)) as connection:
+            credential = {"Authorization": f"Bearer {self._token}", "Connection": "close"}
+            connection.request("GET", path, headers=credential)
+            answer = connection.getresponse()
+            body = answer.read()
         assert answer.status == 200, answer.status
-        return answer.read()
+        return body
 
     def json(self, path: str) -> Any:
         return json.loads(self.get(path))
@@ -78,19 +81,18 @@ class Operator:
 def converse(client: ClientConnection, session_id: str) -> tuple[list[dict[str, Any]], int]:
     """A session with one utterance and one mistake; what came, and the bytes that were sent."""
     config = {"session_id": session_id, "fasttalk_mode": True}
-    texts = [json.dumps({"type": "start_session", "session_config": config}), "{not json"]
-    n_bytes = 0
-    for text in texts:
-        client.send(text)
-        n_bytes += len(text)
+    start, mistake = json.dumps({"type": "start_session", "session_config": config}), "{not json"
+    client.send(start)
+    received = [json.loads(client.recv(timeout=20))]
+    client.send(mistake)
+    n_bytes = len(start) + len(mistake)
     for start in range(0, len(SAID), FRAME_SAMPLES):
         frame = SAID[start : start + FRAME_SAMPLES].tobytes()
         client.send(frame)
         n_bytes += len(frame)
     end = json.dumps({"type": "end_session"})
     client.send(end)
-    received = []
-    while not received or received[-1]["type"] != "session_ended":
+    while received[-1]["type"] != "session_ended":
         received.append(json.loads(client.recv(timeout=20)))
     return received, n_bytes + len(end)
 

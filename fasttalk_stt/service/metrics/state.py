@@ -35,6 +35,11 @@ def _service(health: dict[str, Any]) -> Iterator[Metric]:
         "model",
         "preferred",
     )
+    yield gauge(
+        "model_fallen_back",
+        "1 while a smaller model than the preferred one serves.",
+        model["name"] != model["preferred"],
+    )
     yield gauge("ready", "1 if new connections are taken.", health["status"] == "healthy")
     yield gauge(
         "readiness",
