@@ -279,6 +279,7 @@ class Settings:
     monitoring_token: str | None = _secret("MONITORING_TOKEN")
     monitoring_token_file: Path | None = _file("MONITORING_TOKEN_FILE", "a file with a token")
 
+    dashboard_transcripts: bool = _switch("DASHBOARD_TRANSCRIPTS", False)
     log_format: str = _choice("LOG_FORMAT", "auto", ("auto", "console", "json"))
     log_level: str = _choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error"))
     log_file: Path | None = _setting(

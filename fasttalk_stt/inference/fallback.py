@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 import trio
-from attrs import evolve
+from attrs import evolve, frozen
 
 from fasttalk_stt.inference.engine import DecodeRequest, Engine, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, GpuMemoryExhaustedError
@@ -26,6 +26,14 @@ loading costs seconds of the machine; a model that serves for less than it was w
 too."""
 
 _log = structlog.get_logger(__name__)
+
+
+@frozen
+class FallbackStatistics:
+    """How often a smaller model took over, and how often a better one was back."""
+
+    fallen: int = 0
+    returned: int = 0
 
 
 class UnloadableEngine(Engine, Protocol):
@@ -52,6 +60,7 @@ class FallbackEngine:
         self._fell = trio.Event()
         self._moved_s = 0.0
         self._moving_since_s = math.inf
+        self.statistics = FallbackStatistics()
 
     @property
     def model_name(self) -> str:
@@ -168,6 +177,8 @@ class FallbackEngine:
                 self._languages = engine.supported_languages
                 if index:
                     _log.warning("fallen_back", model=engine.model_name)
+                    fallen = self.statistics.fallen + 1
+                    self.statistics = evolve(self.statistics, fallen=fallen)
                     self._fell.set()
                 return
 
@@ -188,5 +199,7 @@ class FallbackEngine:
                 self._languages = engine.supported_languages
                 await before.unload()
                 _log.info("back_on_a_better_model", model=engine.model_name)
+                returned = self.statistics.returned + 1
+                self.statistics = evolve(self.statistics, returned=returned)
                 return True
         return False
