@@ -19,7 +19,7 @@ from fasttalk_stt.access.addresses import read_networks
 from fasttalk_stt.access.api_keys import AccessError
 from fasttalk_stt.access.origins import read_origins
 from fasttalk_stt.access.variables import check_promises
-from fasttalk_stt.protocol.config import is_language_tag
+from fasttalk_stt.protocol.values import is_language_tag
 
 MASK = "********"
 """What is shown of a secret that is set."""
