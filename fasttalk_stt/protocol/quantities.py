@@ -13,9 +13,9 @@ from typing import Annotated
 from attrs import frozen
 
 
-@frozen
+@frozen(eq=False)
 class Facet:
-    """JSON Schema keywords that narrow a type."""
+    """JSON Schema keywords that narrow a type. Compared by identity, since types are hashed."""
 
     keywords: Mapping[str, object]
 
