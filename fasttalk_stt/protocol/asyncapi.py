@@ -1,0 +1,330 @@
+"""The protocol as an AsyncAPI 3 document, made of the message classes; plain dictionaries.
+
+`messages` come from their classes and `examples`, what the server lets in and how it closes is written
+here. The document is the server's: it "receives" what clients send.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, get_args
+
+import attrs
+
+from fasttalk_stt.protocol import client_messages as client
+from fasttalk_stt.protocol import server_messages as server
+from fasttalk_stt.protocol.client_messages import ClientMessage
+from fasttalk_stt.protocol.codec import encode_client_message, encode_server_message
+from fasttalk_stt.protocol.config import CONFIGURABLE, Resume, SessionConfig
+from fasttalk_stt.protocol.errors import CLOSE_MEANINGS, ERROR_KINDS
+from fasttalk_stt.protocol.examples import client_examples, server_examples
+from fasttalk_stt.protocol.pcm import MAX_FRAME_S
+from fasttalk_stt.protocol.schemas import (
+    Schema,
+    SchemaBook,
+    described,
+    object_schema,
+    without_default,
+)
+from fasttalk_stt.protocol.server_messages import TOP_LEVEL_ENVELOPE, ServerMessage
+
+PATH = "/ws/transcribe"
+CHANNEL = "transcribe"
+AUDIO = "audio"
+
+_DESCRIPTION = (
+    "Speech to text in real time over one WebSocket: audio in binary messages to the server, JSON in text "
+    "messages both ways. A connection may hold several sessions, one after another. Results of a session "
+    "leave in the order of their audio. Positions in milliseconds count from the session's first sample. "
+    "Fields that one side does not know are to be ignored."
+)
+_AUDIO_DESCRIPTION = (
+    "Raw samples, one channel, without a container: 32-bit floats in [-1, 1] or 16-bit integers, both "
+    "little-endian, as `encoding` and `sample_rate` of the session say; by default floats at 16 kHz. "
+    f"Any whole number of samples up to {MAX_FRAME_S:g} s; 20 to 130 ms are usual. Audio is never dropped: a "
+    "client that is faster than real time is slowed down."
+)
+_REPLIES: dict[type[ClientMessage], type[ServerMessage]] = {
+    client.StartSession: server.SessionStarted,
+    client.Configure: server.Configured,
+    client.FlushBuffer: server.Transcription,
+    client.EndSession: server.SessionEnded,
+    client.Interrupt: server.InterruptAcknowledged,
+    client.ContextUpdate: server.ContextUpdated,
+    client.Ping: server.Pong,
+}
+_ANSWERS_ONLY = frozenset(
+    {
+        server.SessionStarted,
+        server.Configured,
+        server.InterruptAcknowledged,
+        server.ContextUpdated,
+        server.Pong,
+    }
+)
+"""Messages that never come unasked."""
+
+
+def asyncapi_document(version: str, defaults: SessionConfig | None = None) -> dict[str, Any]:
+    """Make the document of a server of that version; `defaults` is what its sessions begin with."""
+    book = SchemaBook()
+    messages = {
+        AUDIO: _audio_message(),
+        **_client_messages(book, defaults or SessionConfig()),
+        **_server_messages(book),
+    }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Fasttalk STT",
+            "version": version,
+            "description": _DESCRIPTION,
+            "license": {
+                "name": "Apache-2.0",
+                "url": "https://www.apache.org/licenses/LICENSE-2.0",
+            },
+        },
+        "defaultContentType": "application/json",
+        "servers": _servers(),
+        "channels": {CHANNEL: _channel(messages)},
+        "operations": _operations(),
+        "components": {
+            "messages": messages,
+            "schemas": dict(sorted(book.schemas.items())),
+            "securitySchemes": _security_schemes(),
+            "correlationIds": {
+                "ping": {
+                    "description": "A `pong` has the id of its `ping`.",
+                    "location": "$message.payload#/id",
+                }
+            },
+        },
+    }
+
+
+def _servers() -> dict[str, Any]:
+    security = [{"$ref": f"#/components/securitySchemes/{name}"} for name in _security_schemes()]
+    credentials = "Where the operator has set no credentials, none is needed."
+    return {
+        "direct": {
+            "host": "{host}:{port}",
+            "protocol": "ws",
+            "description": f"The server itself. {credentials}",
+            "variables": {
+                "host": {"default": "localhost", "description": "WEBSOCKET_HOST"},
+                "port": {"default": "8000", "description": "WEBSOCKET_PORT"},
+            },
+            "security": security,
+        },
+        "proxied": {
+            "host": "{host}",
+            "protocol": "wss",
+            "description": f"Behind a proxy that ends TLS. {credentials}",
+            "variables": {
+                "host": {"default": "stt.example.com", "description": "the proxy's name"}
+            },
+            "security": security,
+        },
+    }
+
+
+def _security_schemes() -> dict[str, Any]:
+    return {
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "`Authorization: Bearer CREDENTIAL`, an API key or a JSON Web Token.",
+        },
+        "subprotocol": {
+            "type": "httpApiKey",
+            "in": "header",
+            "name": "Sec-WebSocket-Protocol",
+            "description": "`fasttalk, bearer.CREDENTIAL`, for browsers, which cannot set headers; the "
+            "server chooses `fasttalk`.",
+        },
+        "token": {
+            "type": "httpApiKey",
+            "in": "query",
+            "name": "token",
+            "description": "A short-lived JSON Web Token; with a `jti` it opens one connection.",
+        },
+    }
+
+
+def _channel(messages: Iterable[str]) -> dict[str, Any]:
+    query = object_schema(
+        {
+            "token": {"type": "string", "description": "a credential, see the security schemes"},
+            "resume": {
+                "type": "string",
+                "enum": ["1"],
+                "description": "the connection is for a session that goes on: it may have a place that "
+                "newcomers do not get, and must begin with a `resume`",
+            },
+        }
+    )
+    return {
+        "address": PATH,
+        "title": "One client's conversation",
+        "description": "What is refused is refused before the upgrade: 401 without a good credential, 403 "
+        "for a page of another origin, 429 for too many connections, 503 where the server is full, "
+        "stops or has no model yet. 429 and 503 have a `Retry-After`.",
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+        "bindings": {"ws": {"method": "GET", "query": query, "bindingVersion": "0.1.0"}},
+        "x-close-codes": {str(code): meaning for code, meaning in CLOSE_MEANINGS.items()},
+        "x-errors": {code: _error_kind(code) for code in ERROR_KINDS},
+    }
+
+
+def _error_kind(code: str) -> dict[str, Any]:
+    kind = ERROR_KINDS[code]
+    return {
+        "category": kind.category.value,
+        "severity": kind.severity.value,
+        "recoverable": kind.recoverable,
+        "retry_after": kind.retry_after_s,
+        "close_code": kind.close_code,
+    }
+
+
+def _audio_message() -> dict[str, Any]:
+    return {
+        "name": AUDIO,
+        "title": "Audio",
+        "summary": "A frame of audio, as a binary message.",
+        "description": _AUDIO_DESCRIPTION,
+        "contentType": "application/octet-stream",
+        "payload": {"type": "string", "format": "binary"},
+    }
+
+
+def _client_messages(book: SchemaBook, defaults: SessionConfig) -> dict[str, Any]:
+    examples = [(each, json.loads(encode_client_message(each))) for each in client_examples()]
+    book.add("Resume", book.object_of(Resume, required=without_default))
+    messages = {}
+    for cls in get_args(ClientMessage):
+        schema = book.object_of(cls, required=without_default)
+        properties = schema.setdefault("properties", {})
+        if cls is client.StartSession:
+            properties["session_config"] = book.add("RequestedConfig", _requested(book, defaults))
+        elif cls is client.Configure:
+            properties["config"] = book.add("ChangedConfig", _changed(book))
+            schema["required"] = ["config"]
+        elif cls is client.ContextUpdate:
+            # Also accepted beside `type`, for clients of the first hour.
+            properties = {"data": book.add("ContextChange", schema), **properties}
+        kinds = ["interrupt", "user_interrupt"] if cls is client.Interrupt else [cls.type]
+        payload = object_schema(
+            {"type": {"type": "string", "enum": kinds}, **properties},
+            required=["type", *schema.get("required", [])],
+            description=described(cls),
+        )
+        shown = [document for message, document in examples if isinstance(message, cls)]
+        messages[cls.type] = _message(book, cls, payload, shown)
+    return messages
+
+
+def _requested(book: SchemaBook, defaults: SessionConfig) -> Schema:
+    schema = book.object_of(SessionConfig, required=lambda field: False)
+    schema["description"] = "What a session is to be like; what is left out has its default."
+    for name, value in attrs.asdict(defaults, recurse=False).items():
+        default = list(value) if isinstance(value, tuple) else value
+        schema["properties"][name]["default"] = default
+    # It follows `fasttalk_mode`.
+    del schema["properties"]["barge_in_enabled"]["default"]
+    return schema
+
+
+def _changed(book: SchemaBook) -> Schema:
+    schema = book.object_of(
+        SessionConfig,
+        only=lambda field: bool(field.metadata[CONFIGURABLE]),
+        required=lambda field: False,
+    )
+    schema["description"] = "What may change inside a session; what is left out stays as it is."
+    for each in schema["properties"].values():
+        each.pop("default", None)
+    fixed = [
+        field.name for field in attrs.fields(SessionConfig) if not field.metadata[CONFIGURABLE]
+    ]
+    schema["propertyNames"] = {"not": {"enum": fixed}}
+    return schema
+
+
+def _server_messages(book: SchemaBook) -> dict[str, Any]:
+    examples = [
+        (each.message, json.loads(encode_server_message(each.message, each.metadata)))
+        for each in server_examples()
+    ]
+    messages = {}
+    for cls in get_args(ServerMessage):
+        schema = book.object_of(cls)
+        properties = {
+            "type": {"type": "string", "enum": [cls.type]},
+            **schema["properties"],
+            "metadata": book.refer(server.Metadata),
+        }
+        if issubclass(cls, TOP_LEVEL_ENVELOPE):
+            stamp = book.schemas["Metadata"]["properties"]
+            properties |= {name: dict(stamp[name]) for name in ("session_id", "timestamp")}
+        payload = object_schema(properties, required=properties, description=described(cls))
+        shown = [document for message, document in examples if isinstance(message, cls)]
+        messages[cls.type] = _message(book, cls, payload, shown)
+    return messages
+
+
+def _message(
+    book: SchemaBook, cls: type[ClientMessage | ServerMessage], payload: Schema, shown: list[Any]
+) -> dict[str, Any]:
+    message = {
+        "name": cls.type,
+        "title": cls.type.replace("_", " ").capitalize(),
+        "summary": described(cls),
+        "payload": book.add(cls.__name__, payload),
+        "examples": [{"payload": document} for document in shown],
+    }
+    if cls in {client.Ping, server.Pong}:
+        message["correlationId"] = {"$ref": "#/components/correlationIds/ping"}
+    return message
+
+
+def _operations() -> dict[str, Any]:
+    channel = {"$ref": f"#/channels/{CHANNEL}"}
+    operations: dict[str, Any] = {
+        "sendAudio": {
+            "action": "receive",
+            "channel": channel,
+            "summary": "Audio to be transcribed.",
+            "messages": [_in_channel(AUDIO)],
+        }
+    }
+    for asked, answer in _REPLIES.items():
+        operations[_camel_case(asked.type)] = {
+            "action": "receive",
+            "channel": channel,
+            "summary": described(asked),
+            "messages": [_in_channel(asked.type)],
+            "reply": {
+                "channel": channel,
+                "messages": [_in_channel(answer.type), _in_channel(server.Error.type)],
+            },
+        }
+    for told in get_args(ServerMessage):
+        if told not in _ANSWERS_ONLY:
+            operations[_camel_case(f"on_{told.type}")] = {
+                "action": "send",
+                "channel": channel,
+                "summary": described(told),
+                "messages": [_in_channel(told.type)],
+            }
+    return operations
+
+
+def _in_channel(message: str) -> Schema:
+    return {"$ref": f"#/channels/{CHANNEL}/messages/{message}"}
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))
