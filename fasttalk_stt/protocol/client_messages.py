@@ -1,6 +1,7 @@
 """What a client may say, as frozen classes; `codec` reads and writes their JSON.
 
-Audio is not here: it travels in binary frames, see `pcm`. The answers are in `server_messages`.
+Audio is not here: it travels in binary frames, see `pcm`. The answers are in `server_messages`. A
+configuration is only carried: `config` checks it. Docstrings are published, see `asyncapi`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ PingId = Annotated[str | int | float | None, Facet({"maxLength": MAX_PING_ID_CHA
 
 @frozen
 class StartSession:
-    """Begin a session. The configuration is checked by `config.read_session_config`."""
+    """Begin a session; answered by `session_started`."""
 
     type: ClassVar[str] = "start_session"
     session_config: Annotated[Mapping[str, object], "what differs from the defaults"] = Factory(
@@ -33,7 +34,7 @@ class StartSession:
 
 @frozen
 class Configure:
-    """Change the running session's configuration from the next frame on."""
+    """Change the running session's configuration from the next frame on; answered by `configured`."""
 
     type: ClassVar[str] = "configure"
     config: Annotated[Mapping[str, object], "the fields to change"] = Factory(dict)
@@ -55,7 +56,7 @@ class EndSession:
 
 @frozen
 class Interrupt:
-    """Barge-in: stop what is stale."""
+    """Barge-in: stop what is stale; answered at once by `interrupt_acknowledged`."""
 
     type: ClassVar[str] = "interrupt"
     reason: Annotated[str | None, "the client's own, for the logs"] = None
@@ -68,7 +69,10 @@ class Interrupt:
 
 @frozen
 class ContextUpdate:
-    """What the conversation is doing; what is left out or null stays as it was."""
+    """What the conversation is doing; what is left out or null stays as it was.
+
+    Answered by `context_updated`.
+    """
 
     type: ClassVar[str] = "context_update"
     conversation_state: Annotated[ConversationState | None, "what the bot does"] = None

@@ -72,13 +72,16 @@ class SchemaBook:
         required: Callable[[Field], bool] = always_written,
     ) -> Schema:
         """The schema of an instance's JSON."""
-        fields = [field for field in attrs.fields(cls) if only(field)]
         hints = get_type_hints(cls, include_extras=True)
-        return object_schema(
-            {field.name: self._of_field(field, hints[field.name]) for field in fields},
-            required=[field.name for field in fields if required(field)],
-            description=described(cls),
-        )
+        properties: dict[str, Schema] = {}
+        needed = []
+        for field in filter(only, attrs.fields(cls)):
+            schema = properties[field.name] = self._of_field(field, hints[field.name])
+            if required(field):
+                needed.append(field.name)
+            elif isinstance(field.default, str | int | float):
+                schema["default"] = field.default
+        return object_schema(properties, required=needed, description=described(cls))
 
     def of_type(self, annotation: Any) -> Schema:
         """The schema of a value of that type; raises TypeError where none is known."""
@@ -118,8 +121,6 @@ class SchemaBook:
             schema = _with_description(checked, schema.get("description"))
         if not always_written(field):
             schema = _never_null(schema)
-        if isinstance(field.default, str | int | float):
-            schema = {**schema, "default": field.default}
         return schema
 
     def _of_annotated(self, args: tuple[Any, ...]) -> Schema:
