@@ -90,6 +90,7 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
         load=scheduler.load,
         access=access,
         monitoring=monitoring,
+        session_defaults=settings.session_defaults(),
     )
     return Composition(
         services,

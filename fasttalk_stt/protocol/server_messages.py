@@ -110,7 +110,9 @@ class SegmentMetadata:
 class TranscriptionData:
     """The text of one segment."""
 
-    utterance: Utterance
+    utterance: Annotated[
+        Count, "the number of the utterance; 0 where a flush before the first found nothing"
+    ]
     text: Annotated[str, "what was said; empty only where a flush found nothing"]
     processing_time_ms: Annotated[
         FractionalMilliseconds,

@@ -12,6 +12,7 @@ from fasttalk_stt.access.rates import Bucket
 from fasttalk_stt.connection.transport import Transport
 from fasttalk_stt.guard import GuardStatistics
 from fasttalk_stt.inference.load import IDLE, Load
+from fasttalk_stt.protocol.config import SessionConfig
 from fasttalk_stt.service.connections import ConnectionLike, ConnectionManager
 from fasttalk_stt.service.engine_health import EngineHealth
 from fasttalk_stt.service.gate import Gate, MonitoringGate
@@ -40,7 +41,8 @@ class Services:
 
     `model_name` answers with the engine's model, also while it is loading, `preferred_model` with the one
     that would serve if there were memory for it; `engine` tells how it is, `load` how busy. `loop`
-    watches the event loop. `access` and `monitoring` guard the two ports.
+    watches the event loop. `access` and `monitoring` guard the two ports. Sessions begin with
+    `session_defaults`.
     """
 
     connections: ConnectionManager
@@ -54,6 +56,7 @@ class Services:
     loop: LoopWatch = field(factory=LoopWatch)
     access: Gate = field(factory=Gate)
     monitoring: MonitoringGate = field(factory=MonitoringGate)
+    session_defaults: SessionConfig = field(factory=SessionConfig)
 
 
 @frozen
