@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 import jsonschema_rs
 
-from fasttalk_stt.protocol.asyncapi import asyncapi_document
+from fasttalk_stt.protocol.asyncapi import CHANNEL, asyncapi_document
 from fasttalk_stt.protocol.client_messages import (
     ClientMessage,
     Configure,
@@ -76,6 +76,8 @@ def _why_refused(text: str) -> str | None:
 
 
 def _why_undocumented(text: str) -> str | None:
+    if len(text) > _document()["channels"][CHANNEL]["x-limits"]["text_chars"]:
+        return "it is too long"
     try:
         document = json.loads(text)
         validator = _client_validators()[document["type"]]

@@ -15,7 +15,12 @@ import attrs
 from fasttalk_stt.protocol import client_messages as client
 from fasttalk_stt.protocol import server_messages as server
 from fasttalk_stt.protocol.client_messages import ClientMessage
-from fasttalk_stt.protocol.codec import encode_client_message, encode_server_message
+from fasttalk_stt.protocol.codec import (
+    MAX_DEPTH,
+    MAX_TEXT_CHARS,
+    encode_client_message,
+    encode_server_message,
+)
 from fasttalk_stt.protocol.config import CONFIGURABLE, Resume, SessionConfig
 from fasttalk_stt.protocol.errors import CLOSE_MEANINGS, ERROR_KINDS
 from fasttalk_stt.protocol.examples import client_examples, server_examples
@@ -172,6 +177,7 @@ def _channel(messages: Iterable[str]) -> dict[str, Any]:
         "stops or has no model yet. 429 and 503 have a `Retry-After`.",
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
         "bindings": {"ws": {"method": "GET", "query": query, "bindingVersion": "0.1.0"}},
+        "x-limits": {"text_chars": MAX_TEXT_CHARS, "text_depth": MAX_DEPTH},
         "x-close-codes": {str(code): meaning for code, meaning in CLOSE_MEANINGS.items()},
         "x-errors": {code: _error_kind(code) for code in ERROR_KINDS},
     }
