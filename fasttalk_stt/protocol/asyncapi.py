@@ -110,12 +110,11 @@ def asyncapi_document(version: str, defaults: SessionConfig | None = None) -> di
 
 def _servers() -> dict[str, Any]:
     security = [{"$ref": f"#/components/securitySchemes/{name}"} for name in _security_schemes()]
-    credentials = "Where the operator has set no credentials, none is needed."
     return {
         "direct": {
             "host": "{host}:{port}",
             "protocol": "ws",
-            "description": f"The server itself. {credentials}",
+            "description": "The server itself.",
             "variables": {
                 "host": {"default": "localhost", "description": "WEBSOCKET_HOST"},
                 "port": {"default": "8000", "description": "WEBSOCKET_PORT"},
@@ -125,7 +124,7 @@ def _servers() -> dict[str, Any]:
         "proxied": {
             "host": "{host}",
             "protocol": "wss",
-            "description": f"Behind a proxy that ends TLS. {credentials}",
+            "description": "Behind a proxy that ends TLS.",
             "variables": {
                 "host": {"default": "stt.example.com", "description": "the proxy's name"}
             },
@@ -145,14 +144,14 @@ def _security_schemes() -> dict[str, Any]:
             "type": "httpApiKey",
             "in": "header",
             "name": "Sec-WebSocket-Protocol",
-            "description": "`fasttalk, bearer.CREDENTIAL`, for browsers, which cannot set headers; the "
-            "server chooses `fasttalk`.",
+            "description": "`Sec-WebSocket-Protocol: fasttalk, bearer.CREDENTIAL`, for browsers, which "
+            "cannot set `Authorization`; the server chooses `fasttalk`.",
         },
         "token": {
             "type": "httpApiKey",
             "in": "query",
             "name": "token",
-            "description": "A short-lived JSON Web Token; with a `jti` it opens one connection.",
+            "description": "`?token=`, a short-lived JSON Web Token; with a `jti` it opens one connection.",
         },
     }
 
@@ -160,7 +159,7 @@ def _security_schemes() -> dict[str, Any]:
 def _channel(messages: Iterable[str]) -> dict[str, Any]:
     query = object_schema(
         {
-            "token": {"type": "string", "description": "a credential, see the security schemes"},
+            "token": {"type": "string", "description": "a credential"},
             "resume": {
                 "type": "string",
                 "enum": ["1"],
@@ -174,7 +173,8 @@ def _channel(messages: Iterable[str]) -> dict[str, Any]:
         "title": "One client's conversation",
         "description": "What is refused is refused before the upgrade: 401 without a good credential, 403 "
         "for a page of another origin, 429 for too many connections, 503 where the server is full, "
-        "stops or has no model yet. 429 and 503 have a `Retry-After`.",
+        "stops or has no model yet. 429 and 503 have a `Retry-After`. Where the operator has set no "
+        "credentials, none is needed.",
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
         "bindings": {"ws": {"method": "GET", "query": query, "bindingVersion": "0.1.0"}},
         "x-limits": {"text_chars": MAX_TEXT_CHARS, "text_depth": MAX_DEPTH},
@@ -218,8 +218,7 @@ def _client_messages(book: SchemaBook, defaults: SessionConfig) -> dict[str, Any
             properties["config"] = book.add("ChangedConfig", _changed(book))
             schema["required"] = ["config"]
         elif cls is client.ContextUpdate:
-            # Also accepted beside `type`, for clients of the first hour.
-            properties = {"data": book.add("ContextChange", schema), **properties}
+            properties = {"data": book.add("ContextChange", schema), **_beside_the_type(schema)}
         kinds = ["interrupt", "user_interrupt"] if cls is client.Interrupt else [cls.type]
         payload = object_schema(
             {"type": {"type": "string", "enum": kinds}, **properties},
@@ -258,6 +257,14 @@ def _changed(book: SchemaBook) -> Schema:
     return schema
 
 
+def _beside_the_type(schema: Schema) -> dict[str, Schema]:
+    """The fields of `context_update.data`, which some clients put beside `type`."""
+    return {
+        name: {**field, "description": "the same, where there is no `data`"}
+        for name, field in schema["properties"].items()
+    }
+
+
 def _server_messages(book: SchemaBook) -> dict[str, Any]:
     examples = [
         (each.message, json.loads(encode_server_message(each.message, each.metadata)))
@@ -283,10 +290,12 @@ def _server_messages(book: SchemaBook) -> dict[str, Any]:
 def _message(
     book: SchemaBook, cls: type[ClientMessage | ServerMessage], payload: Schema, shown: list[Any]
 ) -> dict[str, Any]:
+    summary, _, details = described(cls).partition("\n\n")
     message = {
         "name": cls.type,
         "title": cls.type.replace("_", " ").capitalize(),
-        "summary": described(cls),
+        "summary": summary,
+        **({"description": details} if details else {}),
         "payload": book.add(cls.__name__, payload),
         "examples": [{"payload": document} for document in shown],
     }

@@ -24,7 +24,7 @@ PingId = Annotated[str | int | float | None, Facet({"maxLength": MAX_PING_ID_CHA
 
 @frozen
 class StartSession:
-    """Begin a session; answered by `session_started`."""
+    """Begin a session."""
 
     type: ClassVar[str] = "start_session"
     session_config: Annotated[Mapping[str, object], "what differs from the defaults"] = Factory(
@@ -34,7 +34,7 @@ class StartSession:
 
 @frozen
 class Configure:
-    """Change the running session's configuration from the next frame on; answered by `configured`."""
+    """Change the running session's configuration from the next frame on."""
 
     type: ClassVar[str] = "configure"
     config: Annotated[Mapping[str, object], "the fields to change"] = Factory(dict)
@@ -56,7 +56,7 @@ class EndSession:
 
 @frozen
 class Interrupt:
-    """Barge-in: stop what is stale; answered at once by `interrupt_acknowledged`."""
+    """Barge-in: stop what is stale."""
 
     type: ClassVar[str] = "interrupt"
     reason: Annotated[str | None, "the client's own, for the logs"] = None
@@ -69,10 +69,7 @@ class Interrupt:
 
 @frozen
 class ContextUpdate:
-    """What the conversation is doing; what is left out or null stays as it was.
-
-    Answered by `context_updated`.
-    """
+    """What the conversation is doing; what is left out or null stays as it was."""
 
     type: ClassVar[str] = "context_update"
     conversation_state: Annotated[ConversationState | None, "what the bot does"] = None

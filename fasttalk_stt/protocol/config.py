@@ -72,7 +72,7 @@ class _Reported:
 
 @frozen
 class Resume:
-    """Where a session whose connection was lost goes on; see the resume section of the protocol."""
+    """Where a session whose connection was lost goes on: what the client knows of it."""
 
     session_id: Annotated[str, "the session that goes on"] = _holds(Identifier(_MAX_ID_CHARS))
     committed_ms: Annotated[
@@ -164,7 +164,7 @@ class SessionConfig:
 
     language: Annotated[
         str | None,
-        "null detects it; a region (`en-US`) may stand behind it. Each text names its language.",
+        "ISO 639-1 or BCP 47, such as `en` or `en-US`; null detects it, and each text names its own",
     ] = _holds(Nullable(LanguageTag()), None, configurable=True)
     enable_timestamps: Annotated[bool, "times and confidences of words in each text"] = _holds(
         Boolean(), True, configurable=True
