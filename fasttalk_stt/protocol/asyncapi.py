@@ -1,7 +1,7 @@
 """The protocol as an AsyncAPI 3 document, made of the message classes; plain dictionaries.
 
-`messages` come from their classes and `examples`, what the server lets in and how it closes is written
-here. The document is the server's: it "receives" what clients send.
+Messages come from their classes (`payloads`) and `examples`; whom the server lets in and how it closes is
+written here. The document is the server's: it "receives" what clients send.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from typing import Any, get_args
-
-import attrs
 
 from fasttalk_stt.protocol import client_messages as client
 from fasttalk_stt.protocol import server_messages as server
@@ -21,18 +19,13 @@ from fasttalk_stt.protocol.codec import (
     encode_client_message,
     encode_server_message,
 )
-from fasttalk_stt.protocol.config import CONFIGURABLE, Resume, SessionConfig
+from fasttalk_stt.protocol.config import SessionConfig
 from fasttalk_stt.protocol.errors import CLOSE_MEANINGS, ERROR_KINDS
 from fasttalk_stt.protocol.examples import client_examples, server_examples
+from fasttalk_stt.protocol.payloads import client_payload, server_payload
 from fasttalk_stt.protocol.pcm import MAX_FRAME_S
-from fasttalk_stt.protocol.schemas import (
-    Schema,
-    SchemaBook,
-    described,
-    object_schema,
-    without_default,
-)
-from fasttalk_stt.protocol.server_messages import TOP_LEVEL_ENVELOPE, ServerMessage
+from fasttalk_stt.protocol.schemas import Schema, SchemaBook, described, object_schema
+from fasttalk_stt.protocol.server_messages import ServerMessage
 
 PATH = "/ws/transcribe"
 CHANNEL = "transcribe"
@@ -74,11 +67,7 @@ _ANSWERS_ONLY = frozenset(
 def asyncapi_document(version: str, defaults: SessionConfig | None = None) -> dict[str, Any]:
     """Make the document of a server of that version; `defaults` is what its sessions begin with."""
     book = SchemaBook()
-    messages = {
-        AUDIO: _audio_message(),
-        **_client_messages(book, defaults or SessionConfig()),
-        **_server_messages(book),
-    }
+    messages = _messages(defaults or SessionConfig(), book)
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -205,100 +194,41 @@ def _audio_message() -> dict[str, Any]:
     }
 
 
-def _client_messages(book: SchemaBook, defaults: SessionConfig) -> dict[str, Any]:
-    examples = [(each, json.loads(encode_client_message(each))) for each in client_examples()]
-    book.add("Resume", book.object_of(Resume, required=without_default))
-    messages = {}
-    for cls in get_args(ClientMessage):
-        schema = book.object_of(cls, required=without_default)
-        properties = schema.setdefault("properties", {})
-        if cls is client.StartSession:
-            properties["session_config"] = book.add("RequestedConfig", _requested(book, defaults))
-        elif cls is client.Configure:
-            properties["config"] = book.add("ChangedConfig", _changed(book))
-            schema["required"] = ["config"]
-        elif cls is client.ContextUpdate:
-            properties = {"data": book.add("ContextChange", schema), **_beside_the_type(schema)}
-        kinds = ["interrupt", "user_interrupt"] if cls is client.Interrupt else [cls.type]
-        payload = object_schema(
-            {"type": {"type": "string", "enum": kinds}, **properties},
-            required=["type", *schema.get("required", [])],
-            description=described(cls),
-        )
-        shown = [document for message, document in examples if isinstance(message, cls)]
-        messages[cls.type] = _message(book, cls, payload, shown)
-    return messages
-
-
-def _requested(book: SchemaBook, defaults: SessionConfig) -> Schema:
-    schema = book.object_of(SessionConfig, required=lambda field: False)
-    schema["description"] = "What a session is to be like; what is left out has its default."
-    for name, value in attrs.asdict(defaults, recurse=False).items():
-        default = list(value) if isinstance(value, tuple) else value
-        schema["properties"][name]["default"] = default
-    # It follows `fasttalk_mode`.
-    del schema["properties"]["barge_in_enabled"]["default"]
-    return schema
-
-
-def _changed(book: SchemaBook) -> Schema:
-    schema = book.object_of(
-        SessionConfig,
-        only=lambda field: bool(field.metadata[CONFIGURABLE]),
-        required=lambda field: False,
-    )
-    schema["description"] = "What may change inside a session; what is left out stays as it is."
-    for each in schema["properties"].values():
-        each.pop("default", None)
-    fixed = [
-        field.name for field in attrs.fields(SessionConfig) if not field.metadata[CONFIGURABLE]
-    ]
-    schema["propertyNames"] = {"not": {"enum": fixed}}
-    return schema
-
-
-def _beside_the_type(schema: Schema) -> dict[str, Schema]:
-    """The fields of `context_update.data`, which some clients put beside `type`."""
-    return {
-        name: {**field, "description": "the same, where there is no `data`"}
-        for name, field in schema["properties"].items()
-    }
-
-
-def _server_messages(book: SchemaBook) -> dict[str, Any]:
-    examples = [
-        (each.message, json.loads(encode_server_message(each.message, each.metadata)))
+def _messages(defaults: SessionConfig, book: SchemaBook) -> dict[str, Any]:
+    """All messages by their types; their schemas go into the book."""
+    asked = [(each, encode_client_message(each)) for each in client_examples()]
+    told = [
+        (each.message, encode_server_message(each.message, each.metadata))
         for each in server_examples()
     ]
-    messages = {}
-    for cls in get_args(ServerMessage):
-        schema = book.object_of(cls)
-        properties = {
-            "type": {"type": "string", "enum": [cls.type]},
-            **schema["properties"],
-            "metadata": book.refer(server.Metadata),
-        }
-        if issubclass(cls, TOP_LEVEL_ENVELOPE):
-            stamp = book.schemas["Metadata"]["properties"]
-            properties |= {name: dict(stamp[name]) for name in ("session_id", "timestamp")}
-        payload = object_schema(properties, required=properties, description=described(cls))
-        shown = [document for message, document in examples if isinstance(message, cls)]
-        messages[cls.type] = _message(book, cls, payload, shown)
+    messages = {AUDIO: _audio_message()}
+    for client_class in get_args(ClientMessage):
+        payload = client_payload(client_class, defaults, book)
+        messages[client_class.type] = _message(client_class, payload, asked, book)
+    for server_class in get_args(ServerMessage):
+        payload = server_payload(server_class, book)
+        messages[server_class.type] = _message(server_class, payload, told, book)
     return messages
 
 
 def _message(
-    book: SchemaBook, cls: type[ClientMessage | ServerMessage], payload: Schema, shown: list[Any]
+    cls: type[ClientMessage | ServerMessage],
+    payload: Schema,
+    examples: Iterable[tuple[object, str]],
+    book: SchemaBook,
 ) -> dict[str, Any]:
     summary, _, details = described(cls).partition("\n\n")
     message = {
         "name": cls.type,
         "title": cls.type.replace("_", " ").capitalize(),
         "summary": summary,
-        **({"description": details} if details else {}),
         "payload": book.add(cls.__name__, payload),
-        "examples": [{"payload": document} for document in shown],
+        "examples": [
+            {"payload": json.loads(text)} for each, text in examples if isinstance(each, cls)
+        ],
     }
+    if details:
+        message["description"] = details
     if cls in {client.Ping, server.Pong}:
         message["correlationId"] = {"$ref": "#/components/correlationIds/ping"}
     return message
