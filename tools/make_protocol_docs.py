@@ -135,12 +135,7 @@ class Page:
     def _configuration(self) -> Iterator[str]:
         changeable = self._schemas["ChangedConfig"]["properties"]
         yield "### session_config"
-        yield (
-            "What is left out has its default, some of which an operator sets (`LANGUAGE`, "
-            "`BUFFER_DURATION`, `ENDPOINT_SILENCE_MS`, `VAD_SENSITIVITY`). A field that the server does "
-            "not know is ignored, and named in `session_started`; a known one with a bad value is an "
-            "`error`, and no session starts. C: `configure` may change it."
-        )
+        yield self._schemas["RequestedConfig"]["description"] + " C: `configure` may change it."
         yield _table(
             ("field", "value", "default", "C", "meaning"),
             (
@@ -161,9 +156,8 @@ class Page:
     def _errors(self) -> Iterator[str]:
         yield "## Error codes"
         yield (
-            "`retry_after` is in seconds, unless the error names another; the connection ends with those "
-            "that have a close code. `service_unavailable` is of the category `gpu` where that is what "
-            "fails."
+            "`retry_after` is what is told where nothing better is known. The connection ends with those "
+            "that have a close code."
         )
         yield _table(
             ("code", "category", "severity", "recoverable", "retry_after", "close code"),

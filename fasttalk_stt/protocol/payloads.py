@@ -12,6 +12,7 @@ from fasttalk_stt.protocol.schemas import (
     SchemaBook,
     described,
     object_schema,
+    with_description,
     without_default,
 )
 from fasttalk_stt.protocol.server_messages import TOP_LEVEL_ENVELOPE, Metadata, ServerMessage
@@ -22,9 +23,11 @@ def client_payload(cls: type[ClientMessage], defaults: SessionConfig, book: Sche
     schema = book.object_of(cls, required=without_default)
     properties, required = schema["properties"], ["type"]
     if cls is client.StartSession:
-        properties["session_config"] = book.add("RequestedConfig", _requested(defaults, book))
+        config = book.add("RequestedConfig", _requested(defaults, book))
+        properties["session_config"] = _instead(properties["session_config"], config)
     elif cls is client.Configure:
-        properties["config"] = book.add("ChangedConfig", _changed(book))
+        config = book.add("ChangedConfig", _changed(book))
+        properties["config"] = _instead(properties["config"], config)
         required.append("config")
     elif cls is client.ContextUpdate:
         properties = {"data": book.add("ContextChange", schema), **_beside_the_type(schema)}
@@ -38,21 +41,28 @@ def client_payload(cls: type[ClientMessage], defaults: SessionConfig, book: Sche
 
 def server_payload(cls: type[ServerMessage], book: SchemaBook) -> Schema:
     """What the server sends: every field, always, but for those that are left out instead of null."""
-    properties = {
-        "type": {"type": "string", "enum": [cls.type]},
-        **book.object_of(cls)["properties"],
-        "metadata": book.refer(Metadata),
-    }
+    schema = book.object_of(cls)
+    envelope = {"metadata": book.refer(Metadata)}
     if issubclass(cls, TOP_LEVEL_ENVELOPE):
         stamp = book.schemas[Metadata.__name__]["properties"]
-        properties |= {name: stamp[name] for name in ("session_id", "timestamp")}
-    return object_schema(properties, required=properties, description=described(cls))
+        envelope |= {name: stamp[name] for name in ("session_id", "timestamp")}
+    kind = {"type": {"type": "string", "enum": [cls.type]}}
+    return object_schema(
+        kind | schema["properties"] | envelope,
+        required=[*kind, *schema["required"], *envelope],
+        description=described(cls),
+    )
 
 
 def _requested(defaults: SessionConfig, book: SchemaBook) -> Schema:
     book.add(Resume.__name__, book.object_of(Resume, required=without_default))
     schema = book.object_of(SessionConfig, required=lambda field: False)
-    schema["description"] = "What a session is to be like; what is left out has its default."
+    schema["description"] = (
+        "What a session is to be like. What is left out has its default, some of which an operator sets "
+        "(LANGUAGE, BUFFER_DURATION, ENDPOINT_SILENCE_MS, VAD_SENSITIVITY). A field that the server does "
+        "not know is ignored, and named in `session_started`; a known one with a bad value is an `error`, "
+        "and no session starts."
+    )
     for name, value in attrs.asdict(defaults, recurse=False).items():
         default = list(value) if isinstance(value, tuple) else value
         schema["properties"][name]["default"] = default
@@ -75,6 +85,11 @@ def _changed(book: SchemaBook) -> Schema:
     ]
     schema["propertyNames"] = {"not": {"enum": fixed}}
     return schema
+
+
+def _instead(field: Schema, schema: Schema) -> Schema:
+    """Another schema for a field, which keeps its description."""
+    return with_description(schema, field["description"])
 
 
 def _beside_the_type(schema: Schema) -> dict[str, Schema]:

@@ -118,7 +118,7 @@ class SchemaBook:
         schema = self.of_type(annotation)
         if VALUE in field.metadata:
             checked = field.metadata[VALUE].schema()
-            schema = _with_description(checked, schema.get("description"))
+            schema = with_description(checked, schema.get("description"))
         if not always_written(field):
             schema = _never_null(schema)
         return schema
@@ -129,7 +129,7 @@ class SchemaBook:
             if isinstance(extra, Facet):
                 schema = _narrowed(schema, extra)
             elif isinstance(extra, str):
-                schema = _with_description(schema, extra)
+                schema = with_description(schema, extra)
         return schema
 
     def _of_union(self, args: Iterable[Any]) -> Schema:
@@ -191,7 +191,8 @@ def _narrowed(schema: Schema, facet: Facet) -> Schema:
     return {**schema, **facet.keywords, "type": schema["type"]}
 
 
-def _with_description(schema: Schema, description: str | None) -> Schema:
+def with_description(schema: Schema, description: str | None) -> Schema:
+    """The schema with that description; None: as it is."""
     if description is None:
         return schema
     # Draft 7 ignores whatever stands beside a `$ref`.

@@ -329,7 +329,11 @@ class ErrorDetail:
 
     code: Annotated[str, one_of(*ERROR_KINDS), "what it is, for programs"]
     message: Annotated[str, "what happened, what was expected, what to do"]
-    category: Annotated[str, one_of(*(each.value for each in Category)), "which part it concerns"]
+    category: Annotated[
+        str,
+        one_of(*(each.value for each in Category)),
+        "which part it concerns; `service_unavailable` is of `gpu` where that fails",
+    ]
     severity: Annotated[str, one_of(*(each.value for each in Severity)), "how bad it is"]
     recoverable: Annotated[bool, "whether the connection can be used further"]
     retry_after: Annotated[Seconds | None, "when to try again; null where waiting changes nothing"]
