@@ -52,6 +52,7 @@ _REPLIES: dict[type[ClientMessage], type[ServerMessage]] = {
     client.ContextUpdate: server.ContextUpdated,
     client.Ping: server.Pong,
 }
+"""What answers each message where all is well; else an `error` does."""
 _ANSWERS_ONLY = frozenset(
     {
         server.SessionStarted,

@@ -1,7 +1,7 @@
 """The HTTP side of the main port as an OpenAPI 3.1 document; plain dictionaries.
 
-A new route gets an entry in `_PATHS` and its answer a schema in `http_schemas`; a test fails until it has.
-The WebSocket is in `protocol.asyncapi`.
+A new route gets an entry in `_GETS`, or a path item of its own in `_items` where it does more, and its
+answer a schema in `http_schemas`; a test fails until it has. The WebSocket is in `protocol.asyncapi`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _json(schema: str) -> dict[str, Schema]:
     return {_JSON: reference(schema)}
 
 
-_PATHS = {
+_GETS = {
     "/": _Get(
         "front",
         "What runs here and where to look; a page for browsers.",
@@ -79,6 +79,16 @@ _PATHS = {
 }
 
 
+_REFUSALS: dict[str, Any] = {
+    "401": {"$ref": "#/components/responses/Unauthorized"},
+    "403": {"$ref": "#/components/responses/ForbiddenOrigin"},
+    "429": {"$ref": "#/components/responses/RateLimited"},
+}
+"""What any route answers that is behind credentials."""
+
+_OTHER_ERRORS: dict[str, Any] = {"default": {"$ref": "#/components/responses/HttpError"}}
+
+
 def openapi_document(version: str, routes: Iterable[str]) -> dict[str, Any]:
     """Make the document of a server of that version that has these routes."""
     present = set(routes)
@@ -103,7 +113,7 @@ def openapi_document(version: str, routes: Iterable[str]) -> dict[str, Any]:
         ],
         # Either: where the operator has set no credentials, none is needed.
         "security": [{"bearer": []}, {}],
-        "paths": {path: _path(each) for path, each in _PATHS.items() if path in present},
+        "paths": {path: item for path, item in _items().items() if path in present},
         "components": {
             "schemas": http_schemas(),
             "responses": {
@@ -124,27 +134,25 @@ def openapi_document(version: str, routes: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _path(route: _Get) -> dict[str, Any]:
+def _items() -> dict[str, Any]:
+    """Every path of the main port that there may be."""
+    return {path: {"get": _operation(route)} for path, route in _GETS.items()}
+
+
+def _operation(route: _Get) -> dict[str, Any]:
     responses = {"200": _response("The answer.", route.content)}
+    if not route.is_open:
+        responses |= _REFUSALS
     if route.unavailable is not None:
         responses["503"] = _response(route.unavailable, route.content)
-    if not route.is_open:
-        responses |= {
-            "401": {"$ref": "#/components/responses/Unauthorized"},
-            "403": {"$ref": "#/components/responses/ForbiddenOrigin"},
-            "429": {"$ref": "#/components/responses/RateLimited"},
-        }
     operation = {
         "operationId": route.id,
         "summary": route.summary,
-        "responses": {
-            **dict(sorted(responses.items())),
-            "default": {"$ref": "#/components/responses/HttpError"},
-        },
+        "responses": responses | _OTHER_ERRORS,
     }
     if route.is_open:
         operation["security"] = []
-    return {"get": operation}
+    return operation
 
 
 def _response(description: str, content: dict[str, Schema]) -> dict[str, Any]:
