@@ -1,4 +1,4 @@
-"""The published document, read by AsyncAPI's own parser: structure, references and examples.
+"""The published document, read by AsyncAPI's own parser: structure, references and schemas.
 
 The parser is a program for Node.js. It is installed once, as its lock file says, under `build/`; without
 npm, or without a way to its packages, the test is skipped: `tests/protocol` holds the document against
@@ -68,15 +68,15 @@ def test_the_official_parser_reads_the_document(parser: Path) -> None:
     assert set(read["messages"]) == types | {AUDIO}
 
 
-def _break_an_example(document: dict[str, Any]) -> None:
-    document["components"]["messages"]["pong"]["examples"][0]["payload"]["id"] = []
+def _break_a_schema(document: dict[str, Any]) -> None:
+    document["components"]["schemas"]["Pong"]["properties"]["id"]["type"] = "nothing"
 
 
 def _break_a_reference(document: dict[str, Any]) -> None:
     document["operations"]["ping"]["messages"] = [{"$ref": "#/channels/none"}]
 
 
-@pytest.mark.parametrize("spoil", [_break_an_example, _break_a_reference])
+@pytest.mark.parametrize("spoil", [_break_a_schema, _break_a_reference])
 def test_the_official_parser_would_notice(
     parser: Path, spoil: Callable[[dict[str, Any]], None]
 ) -> None:
