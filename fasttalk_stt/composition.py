@@ -102,6 +102,7 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
         fallbacks=lambda: FallbackStatistics() if fallback is None else fallback.statistics,
         hardware=lambda: _hardware(settings),
         read_gpu_memory=None if settings.device == "cpu" else read_gpu_memory,
+        session_defaults=settings.session_defaults(),
     )
     return Composition(
         services,

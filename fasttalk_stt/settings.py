@@ -19,7 +19,8 @@ from fasttalk_stt.access.addresses import read_networks
 from fasttalk_stt.access.api_keys import AccessError
 from fasttalk_stt.access.origins import read_origins
 from fasttalk_stt.access.variables import check_promises
-from fasttalk_stt.protocol.config import is_language_tag
+from fasttalk_stt.protocol.config import SessionConfig
+from fasttalk_stt.protocol.values import is_language_tag
 
 MASK = "********"
 """What is shown of a secret that is set."""
@@ -298,6 +299,15 @@ class Settings:
             raise _refuse(
                 "MONITORING_PORT", self.monitoring_port, "another port than WEBSOCKET_PORT"
             )
+
+    def session_defaults(self) -> SessionConfig:
+        """What a session begins with that asks for nothing else."""
+        return SessionConfig(
+            language=self.language,
+            buffer_duration=self.buffer_duration_s,
+            endpoint_silence_ms=self.endpoint_silence_ms,
+            vad_sensitivity=self.vad_sensitivity,
+        )
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:

@@ -268,7 +268,7 @@ class Receiver:
                 "The server is shutting down and starts no new sessions. Connect to another one.",
             )
         settings = self._settings
-        config, ignored = read_session_config(raw, self._default_config())
+        config, ignored = read_session_config(raw, self._settings.session_defaults())
         self._check_language(config.language)
         if self._must_resume and config.resume is None:
             self._deaf = True
@@ -299,15 +299,6 @@ class Receiver:
         self._in_gap = False
         self._errors = 0
         await self._incoming.send(Begin(self._live))
-
-    def _default_config(self) -> SessionConfig:
-        settings = self._settings
-        return SessionConfig(
-            language=settings.language,
-            buffer_duration=settings.buffer_duration_s,
-            endpoint_silence_ms=settings.endpoint_silence_ms,
-            vad_sensitivity=settings.vad_sensitivity,
-        )
 
     def _check_language(self, tag: str | None) -> None:
         language = primary_language(tag)
