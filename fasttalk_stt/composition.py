@@ -35,6 +35,7 @@ from fasttalk_stt.service.credentials import load_monitoring_token, load_policy
 from fasttalk_stt.service.dashboard import moment
 from fasttalk_stt.service.engine_health import EngineHealth
 from fasttalk_stt.service.gate import Gate, MonitoringGate
+from fasttalk_stt.service.journal import Journal
 from fasttalk_stt.service.model_owner import own_model
 from fasttalk_stt.service.observation import Observation
 from fasttalk_stt.service.readiness import Readiness
@@ -54,7 +55,10 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
     # First, since their files are what an operator changes most.
     access, monitoring = make_gate(settings), MonitoringGate(load_monitoring_token(settings))
     fallback = engine if isinstance(engine, FallbackEngine) else None
-    observation = Observation(transcripts=settings.dashboard_transcripts)
+    observation = Observation(
+        transcripts=settings.dashboard_transcripts,
+        others=[Journal(transcripts=settings.log_transcripts)],
+    )
     scheduler = Scheduler(
         engine,
         batch_size=settings.batch_size,
