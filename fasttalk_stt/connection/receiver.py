@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 
-import structlog
 import trio
 
 from fasttalk_stt.access.rates import Bucket, Intake, Verdict
@@ -69,8 +68,6 @@ from fasttalk_stt.settings import Settings
 from fasttalk_stt.telemetry.telemetry import ConnectionTelemetry
 
 Perform = Callable[[LiveSession, Iterable[Effect]], Awaitable[None]]
-
-_log = structlog.get_logger(__name__)
 
 
 class Receiver:
@@ -227,7 +224,6 @@ class Receiver:
             case Interrupt(scope=scope):
                 live = self._session(message)
                 # Before its session_started nothing can be stale; the answer must not overtake it.
-                _log.debug("interrupt", reason=message.reason, scope=scope)
                 if live.begun.is_set():
                     await self._perform(live, live.session.interrupt(scope, trio.current_time()))
                 else:
@@ -319,8 +315,6 @@ class Receiver:
         if error.kind.fault is not Fault.CLIENT:
             return
         self._errors += 1
-        # Below the usual log level: a client can make thousands of them.
-        _log.debug("client_error", code=error.kind.code, errors=self._errors)
         if self._errors < self._settings.max_session_errors:
             return
         self._deaf = True

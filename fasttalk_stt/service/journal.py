@@ -84,7 +84,9 @@ class _ConnectionJournal(ConnectionTelemetry):
                 else:
                     self._log.debug("transcription", **figures)
             case Error(error=error):
-                self._log.info("error", code=error.code, recoverable=error.recoverable)
+                # A careless client can make thousands of those that are its own.
+                tell = self._log.debug if error.severity == "low" else self._log.info
+                tell("error", code=error.code, recoverable=error.recoverable)
             case VoiceActivityDetected(data=onset):
                 self._log.debug("onset", utterance=onset.utterance, barge_in=onset.barge_in)
             case VoiceActivityRejected(data=rejection):
