@@ -13,7 +13,12 @@ from fasttalk_stt.client import http
 from fasttalk_stt.client.address import Address, OpenStream, stream_opener
 from fasttalk_stt.client.connector import Dialer
 from fasttalk_stt.client.credentials import Credentials, authorization
-from fasttalk_stt.client.errors import ConnectError, DisconnectedError, RefusedError, SttError
+from fasttalk_stt.client.errors import (
+    CredentialsError,
+    DisconnectedError,
+    RefusedError,
+    SttError,
+)
 from fasttalk_stt.client.replicas import FAILED_S, ReplicaTable, ReplicaView, read_capacity
 from fasttalk_stt.client.transport import WebSocket
 from fasttalk_stt.protocol.errors import CloseCode
@@ -86,8 +91,8 @@ class ServiceDiscovery:
     async def dial(self, dialer: Dialer, *, resumes: bool = False) -> tuple[str, WebSocket]:
         """Connect to the best server that takes us; `resumes` as for `Dialer.dial`.
 
-        Raises the most hopeful of the servers' refusals where none does; one for bad credentials
-        at once, since the others would say the same.
+        Raises the most hopeful of the servers' refusals where none does; what is wrong with the
+        credentials at once, since the others would say the same.
         """
         now_s = anyio.current_time()
         order = self._table.order(now_s)
@@ -96,6 +101,8 @@ class ServiceDiscovery:
         for url in best:
             try:
                 websocket = await dialer.dial(self._addresses[url], resumes=resumes)
+            except CredentialsError:
+                raise
             except SttError as error:
                 if isinstance(error, RefusedError) and not error.recoverable:
                     raise
@@ -125,23 +132,35 @@ class ServiceDiscovery:
             await self.refresh()
 
     async def _look(self, url: str) -> None:
+        """Look at one server. Whatever comes of it is noted: conversations go on meanwhile."""
+        timeout_s = self._settings.timeout_s
         try:
             response = await http.get(
                 self._addresses[url],
                 "/health",
                 open_stream=self._open_stream,
-                headers=await authorization(self._credentials),
-                timeout_s=self._settings.timeout_s,
+                headers=await authorization(self._credentials, timeout_s=timeout_s),
+                timeout_s=timeout_s,
             )
             capacity = read_capacity(response.json())
-        except (ConnectError, ValueError):
-            self._table.leave_out(url, anyio.current_time())
+        except CredentialsError as error:
+            # The server has not been asked, so what is known of it stands.
+            self._table.note_error(url, error.message)
             return
-        now_s = anyio.current_time()
+        except (SttError, ValueError) as error:
+            self._fail(url, str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - `open_stream` may be the caller's own
+            self._fail(url, type(error).__name__)
+            return
         if response.status == 200 or capacity.draining:
-            self._table.healthy(url, capacity, now_s)
+            self._table.healthy(url, capacity, anyio.current_time())
         else:
-            self._table.leave_out(url, now_s)
+            self._fail(url, f"/health answered {response.status}")
+
+    def _fail(self, url: str, error: str) -> None:
+        self._table.leave_out(url, anyio.current_time())
+        self._table.note_error(url, error)
 
 
 def _hope(error: SttError) -> tuple[bool, float]:

@@ -46,6 +46,13 @@ class ConnectError(SttError):
         super().__init__(message, code="connection_failed", recoverable=recoverable)
 
 
+class CredentialsError(ConnectError):
+    """The function that is asked for a token failed; `__cause__` is what it raised.
+
+    It says nothing of any server. It may do better the next time, so it is asked again.
+    """
+
+
 class RefusedError(SttError):
     """The server answered the upgrade with another HTTP status than 101."""
 

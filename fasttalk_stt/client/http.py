@@ -23,7 +23,10 @@ class Response:
 
     def json(self) -> Any:
         """The body as JSON. Raises ValueError where it is none."""
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except RecursionError as error:
+            raise ValueError("the body's JSON is nested too deeply") from error
 
 
 async def get(

@@ -11,6 +11,7 @@ from fasttalk_stt.client import (
     BusyError,
     ClientSettings,
     DiscoverySettings,
+    ReplicaView,
     Resumed,
     ServiceDiscovery,
     SessionOptions,
@@ -85,6 +86,46 @@ async def test_polls_notice_who_drains_dies_and_comes_back() -> None:
             await anyio.sleep(20)
             assert found.view()[1].is_out
         tasks.cancel_scope.cancel()
+
+
+@both_backends
+async def test_whatever_health_says_conversations_go_on() -> None:
+    nonsense = {
+        b'{"capacity": {"max_connections": 1e999, "active_connections": 1}}': "'max_connections': inf",
+        b"[" * 100_000: "nested too deeply",
+        b'{"capacity": 1}': "no capacity",
+    }
+    async with anyio.create_task_group() as tasks:
+        net = Network(tasks, hosts={"a": serve_model})
+        net.http = {"a": (200, health(9))}
+        async with (
+            discovery(net, "a") as found,
+            connect(found, config=OPTIONS, open_stream=net.open_stream) as session,
+        ):
+            await anyio.sleep(0.5)
+            for body, said in nonsense.items():
+                net.http["a"] = (200, body)
+                await anyio.sleep(1)
+                (view,) = found.view()
+                assert view.is_out
+                assert said in str(view.error)
+            net.http["a"] = (503, health(9))
+            await anyio.sleep(1)
+            assert found.view()[0].error == "/health answered 503"
+            net.http["a"] = (200, health(9))
+            await anyio.sleep(1)
+            assert found.view() == [ReplicaView("http://a:8000", 9, is_out=False)]
+            await session.end()
+        tasks.cancel_scope.cancel()
+
+
+@both_backends
+async def test_an_opener_of_the_callers_own_may_raise_anything() -> None:
+    async def broken(_: Address) -> Any:
+        raise KeyError("secret")
+
+    async with ServiceDiscovery(["http://a:8000"], open_stream=broken) as found:
+        assert found.view() == [ReplicaView("http://a:8000", None, is_out=True, error="KeyError")]
 
 
 @both_backends

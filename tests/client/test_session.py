@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -24,7 +22,6 @@ from fasttalk_stt.client import (
     Resumed,
     ServiceError,
     SessionEnded,
-    SessionOptions,
     SessionOverError,
     SessionRefusedError,
     SessionStarted,
@@ -35,38 +32,19 @@ from fasttalk_stt.client import (
     VoiceActivityDetected,
     connect,
 )
-from fasttalk_stt.client.connect import single_errors
 from tests.client.backends import both_backends
-from tests.client.model_server import RATE_HZ, ModelServer, blocks
-from tests.client.network import Behaviour, Network, ServerSocket, serve_model
-
-URL = "ws://stt/ws/transcribe"
-OPTIONS = SessionOptions(encoding="s16le", sample_rate=RATE_HZ, fasttalk_mode=True)
-ONE = blocks(*[1] * 20, *[0] * 40)
-TWO = blocks(*[2] * 20, *[0] * 40)
-
-
-@asynccontextmanager
-async def network(**hosts: Behaviour) -> AsyncIterator[Network]:
-    with single_errors():
-        async with anyio.create_task_group() as tasks:
-            yield Network(tasks, hosts=dict(hosts))
-            tasks.cancel_scope.cancel()
-
-
-def texts(events: list[Any]) -> list[str]:
-    return [e.data.text for e in events if isinstance(e, Transcription) and e.data.text]
-
-
-async def everything(session: Any) -> list[Any]:
-    return [event async for event in session]
-
-
-async def next_of(session: Any, kind: type[Any]) -> Any:
-    async for event in session:
-        if isinstance(event, kind):
-            return event
-    raise AssertionError(f"no {kind.__name__}")
+from tests.client.conversing import (
+    ONE,
+    OPTIONS,
+    TWO,
+    URL,
+    everything,
+    network,
+    next_of,
+    texts,
+)
+from tests.client.model_server import ModelServer, blocks
+from tests.client.network import ServerSocket, serve_model
 
 
 @both_backends
@@ -310,23 +288,6 @@ def test_bad_credentials_end_it_at_once(status: int, kind: type[Exception]) -> N
 
     for backend in ("asyncio", "trio"):
         check(backend)
-
-
-@both_backends
-async def test_credentials_are_asked_for_at_every_connection() -> None:
-    tokens = iter(["first", "second"])
-
-    async def renewed() -> str:
-        return next(tokens)
-
-    async with (
-        network(stt=serve_model) as net,
-        connect(URL, credentials=renewed, config=OPTIONS, open_stream=net.open_stream) as session,
-    ):
-        net.sockets[0].stream.reset()
-        await next_of(session, Resumed)
-        sent = [dict(each.request.extra_headers)[b"authorization"] for each in net.sockets]
-        assert sent == [b"Bearer first", b"Bearer second"]
 
 
 @both_backends

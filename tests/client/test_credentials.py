@@ -1,0 +1,114 @@
+"""A token is asked for, fails, runs out, and shows nowhere. Under both backends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import anyio
+import pytest
+
+from fasttalk_stt.client import (
+    ClientSettings,
+    CredentialsError,
+    DiscoverySettings,
+    Resumed,
+    ServiceDiscovery,
+    connect,
+)
+from tests.client.backends import both_backends
+from tests.client.conversing import ONE, OPTIONS, TWO, URL, everything, network, next_of, texts
+from tests.client.network import serve_model
+from tests.client.test_discovery import health
+
+
+class Tokens:
+    """Gives tokens, and raises or hangs where the script says so."""
+
+    def __init__(self, *script: str | Exception | None) -> None:
+        self.asked = 0
+        self._script: Iterator[str | Exception | None] = iter(script)
+
+    async def __call__(self) -> str:
+        self.asked += 1
+        step = next(self._script, f"token-{self.asked}")
+        if step is None:
+            await anyio.sleep_forever()
+        if isinstance(step, Exception):
+            raise step
+        return str(step)
+
+
+@both_backends
+async def test_credentials_are_asked_for_at_every_connection() -> None:
+    async with (
+        network(stt=serve_model) as net,
+        connect(URL, credentials=Tokens(), config=OPTIONS, open_stream=net.open_stream) as session,
+    ):
+        net.sockets[0].stream.reset()
+        await next_of(session, Resumed)
+        sent = [
+            dict(each.request.extra_headers)[b"authorization"]
+            for each in net.sockets
+            if each.request is not None
+        ]
+        assert sent == [b"Bearer token-1", b"Bearer token-2"]
+
+
+@both_backends
+async def test_a_function_that_fails_during_a_resume_is_asked_again() -> None:
+    tokens = Tokens("first", OSError("502"), "a\nb", None)
+    async with (
+        network(stt=serve_model) as net,
+        connect(
+            URL,
+            credentials=tokens,
+            config=OPTIONS,
+            settings=ClientSettings(max_tries=4),
+            open_stream=net.open_stream,
+        ) as session,
+    ):
+        await session.send_audio(ONE)
+        net.sockets[0].stream.reset()
+        await session.send_audio(TWO)
+        await session.end()
+        assert texts(await everything(session)) == ["w1l", "w2l"]
+        assert tokens.asked == 5
+
+
+@both_backends
+async def test_a_function_that_goes_on_failing_is_given_up_without_its_words() -> None:
+    async with network(stt=serve_model) as net:
+        tokens = Tokens(*[OSError("s3cret")] * 4)
+        with pytest.raises(CredentialsError, match="failed: OSError") as caught:
+            async with connect(URL, credentials=tokens, open_stream=net.open_stream):
+                pytest.fail("connected")
+        assert "s3cret" not in str(caught.value)
+        assert isinstance(caught.value.__cause__, OSError)
+        assert tokens.asked == 4
+
+
+@both_backends
+async def test_polls_with_a_function_that_fails_or_hangs_leave_conversations_alone() -> None:
+    async with network(a=serve_model) as net:
+        net.http = {"a": (200, health(9))}
+        tokens = Tokens("one", *[OSError("down"), None] * 3)
+        found = ServiceDiscovery(
+            ["http://a:8000"],
+            credentials=tokens,
+            settings=DiscoverySettings(poll_s=1),
+            open_stream=net.open_http,
+        )
+        async with (
+            found,
+            connect(found, config=OPTIONS, open_stream=net.open_stream) as session,
+        ):
+            await anyio.sleep(1.5)
+            (view,) = found.view()
+            assert (view.is_out, view.room) == (False, 8)
+            assert view.error == "The function for the credentials failed: OSError"
+            await anyio.sleep(15)
+            (view,) = found.view()
+            assert (view.room, view.error) == (9, None)
+            await session.send_audio(ONE)
+            await session.end()
+            assert texts(await everything(session)) == ["w1l"]
