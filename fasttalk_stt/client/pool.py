@@ -174,7 +174,7 @@ class ConnectionPool:
         if url is not None and fault is not None and fault.recoverable and self._discovery:
             self._discovery.failed(url, fault)
         has_room = len(self._idle) < self._pool.max_idle
-        if fault is None and websocket.is_open and has_room and not self._closed:
+        if fault is None and websocket.is_reusable and has_room and not self._closed:
             self._idle.append(_Idle(websocket, url))
         else:
             self._dropped += 1

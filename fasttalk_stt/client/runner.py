@@ -36,6 +36,7 @@ from fasttalk_stt.client.link import Link
 from fasttalk_stt.client.options import ClientSettings
 from fasttalk_stt.client.session import Session
 from fasttalk_stt.client.transport import WebSocket
+from fasttalk_stt.protocol.errors import CloseCode
 
 CALLBACKS_WAITING = 64
 """Calls that may wait behind a slow callback; then reading waits. A conversation makes a few a
@@ -97,7 +98,7 @@ class Runner:
 
     async def start(self) -> None:
         """Connect and start the session. Raises SttError where that fails for good."""
-        await self._establish(self._backoff(anyio.current_time()), None)
+        await self._establish(self._backoff(), None)
 
     async def run(self) -> None:
         """Serve the session to its end. Never raises but for a callback's error."""
@@ -115,7 +116,9 @@ class Runner:
         """Give the connection back, if there is one: a session that has not ended is left."""
         websocket, self._websocket = self._websocket, None
         if websocket is not None:
-            left = DisconnectedError("The session was left.", close_code=1000)
+            left: SttError | None = None
+            if not self._exchange.has_ended:
+                left = DisconnectedError("The session was left.", close_code=CloseCode.NORMAL)
             # Shielded with a deadline of its own: the close frame goes out under cancellation too.
             with anyio.move_on_after(self._settings.close_timeout_s + 1.0, shield=True):
                 await self._connector.release(websocket, left)
@@ -124,7 +127,7 @@ class Runner:
 
     async def _keep_connected(self) -> None:
         while self._websocket is not None:
-            loss = await self._serve(self._websocket)
+            loss = await self._link(self._websocket).run()
             websocket, self._websocket = self._websocket, None
             lost_at_s = anyio.current_time()
             await self._connector.release(websocket, loss)
@@ -135,7 +138,8 @@ class Runner:
                 await self._session.deliver(event)
             if self._callbacks.on_error is not None:
                 await self._calls.put(partial(self._callbacks.on_error, loss))
-            backoff = self._backoff(lost_at_s)
+            # The consumer may have kept us waiting up to here; that is no part of anyone's patience.
+            backoff = self._backoff(lived_s=lost_at_s - self._connected_at_s)
             await self._wait(backoff, loss)
             replayed_ms = round(self._exchange.unsettled_s * 1000)
             await self._establish(backoff, loss)
@@ -150,9 +154,9 @@ class Runner:
                 )
             )
 
-    def _backoff(self, began_at_s: float) -> Backoff:
+    def _backoff(self, *, lived_s: float = 0.0) -> Backoff:
+        """From now on; `lived_s`: how long the connection was there that is lost."""
         committed_ms = self._exchange.committed_ms
-        lived_s = began_at_s - self._connected_at_s
         if committed_ms > self._resumed_at_ms or lived_s > STABLE_S:
             # The last connection got somewhere, so this is an outage of its own. Else the session
             # itself may be what the server dies of, and tries add up.
@@ -160,7 +164,7 @@ class Runner:
         self._resumed_at_ms = committed_ms
         settings = self._settings
         return Backoff(
-            began_at_s,
+            anyio.current_time(),
             max_tries=settings.max_tries,
             base_s=settings.base_delay_s,
             patience_s=settings.patience_s,
@@ -212,10 +216,8 @@ class Runner:
         for event in received.events:
             await self._session.deliver(event)
 
-    async def _serve(self, websocket: WebSocket) -> SttError | None:
-        """Returns None when the session has ended in order, else why it cannot go on here."""
-        link = Link(websocket, self._session, self._exchange, self._settings, self._hand_on)
-        return await link.run()
+    def _link(self, websocket: WebSocket) -> Link:
+        return Link(websocket, self._session, self._exchange, self._settings, self._hand_on)
 
     async def _hand_on(self, received: Received) -> None:
         for command, answer in received.answers:

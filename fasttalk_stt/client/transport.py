@@ -66,9 +66,10 @@ class WebSocket:
         self._writing = False
 
     @property
-    def is_open(self) -> bool:
-        """Whether nothing has ended it yet, as far as is known."""
-        return self._end is None
+    def is_reusable(self) -> bool:
+        """Whether another session may have it: as far as is known nothing has ended it, and no frame
+        was cut off. Ask while nobody sends."""
+        return self._end is None and not self._writing
 
     async def receive(self) -> Message:
         """Wait for the next message.
@@ -123,6 +124,10 @@ class WebSocket:
     async def _write(self, event: Event) -> None:
         if self._end is not None:
             raise self._end
+        if self._writing:
+            raise DisconnectedError(
+                f"{self.url}: a frame was cut off, so nothing more can be sent."
+            )
         try:
             data = self._wire.send(event)
         except LocalProtocolError as error:
@@ -132,9 +137,9 @@ class WebSocket:
         try:
             await self._stream.send(data)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
-            self._lose("broke off")
-            raise DisconnectedError("The connection broke off.") from error
-        # Not in a `finally`: a write that was cancelled has left half a frame behind.
+            # No end for `receive`: why the peer hung up may lie unread.
+            raise DisconnectedError(f"{self.url}: the connection broke off.") from error
+        # Not in a `finally`: a write that was cancelled or failed has left half a frame behind.
         self._writing = False
 
     async def _read(self) -> None:

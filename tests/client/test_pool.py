@@ -19,7 +19,7 @@ from fasttalk_stt.client import (
 )
 from fasttalk_stt.client.connect import single_errors
 from tests.client.backends import both_backends
-from tests.client.model_server import RATE_HZ, blocks
+from tests.client.model_server import RATE_HZ, ModelServer, blocks
 from tests.client.network import Network, serve_model
 
 OPTIONS = SessionOptions(encoding="s16le", sample_rate=RATE_HZ, fasttalk_mode=True)
@@ -56,6 +56,39 @@ async def test_one_connection_serves_session_after_session() -> None:
         assert len(net.sockets) == 1
         figures = made.statistics()
         assert (figures.opened, figures.reused, figures.idle, figures.in_use) == (1, 4, 1, 0)
+
+
+@both_backends
+async def test_a_session_that_is_left_right_after_its_end_gives_its_connection_back() -> None:
+    async with pool() as (made, net):
+        for _ in range(5):
+            async with made.session(OPTIONS) as session:
+                await session.send_audio(ONE)
+                await session.end()
+        assert len(net.sockets) == 1
+        assert made.statistics().dropped == 0
+
+
+@both_backends
+async def test_a_connection_with_half_a_frame_on_it_does_not_come_back() -> None:
+    models: list[ModelServer] = []
+    async with pool() as (made, net):
+        net.hosts["stt"] = partial(serve_model, releases=False, on_model=models.append)
+        async with made.session(OPTIONS) as session:
+
+            async def end_after_a_ping_got_stuck() -> None:
+                await anyio.sleep(0.1)
+                net.sockets[0].stream.peer.choke()
+                await anyio.sleep(2)
+                models[0].release(1000)
+                while models[0].sent:
+                    await net.sockets[0].send(models[0].sent.popleft())
+
+            net.tasks.start_soon(end_after_a_ping_got_stuck)
+            await session.send_audio(ONE)
+            await session.end()
+        figures = made.statistics()
+        assert (figures.idle, figures.dropped) == (0, 1)
 
 
 @both_backends
