@@ -38,8 +38,9 @@ async def authorization(credentials: Credentials, *, timeout_s: float) -> list[t
 
 
 def _bearer(token: object) -> tuple[str, str]:
-    if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
+    # "!" to "~": printable ASCII without the space.
+    if not isinstance(token, str) or not token or not all("!" <= each <= "~" for each in token):
         raise ValueError(
-            "The credentials are no token: expected printable ASCII characters without line breaks."
+            "The credentials are no token: expected printable ASCII characters without white space."
         )
     return ("Authorization", f"Bearer {token}")

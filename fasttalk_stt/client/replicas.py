@@ -12,6 +12,8 @@ from typing import Any
 
 from attrs import define, frozen
 
+from fasttalk_stt.client.address import shown
+
 FAILED_S = 10.0
 """How long a server that failed is left out, unless its `/health` says earlier that it is well."""
 
@@ -63,8 +65,8 @@ class _Replica:
 
 @frozen
 class ReplicaView:
-    """What is known of one server; `room` None: nothing yet. `error`: why the last look at its
-    `/health` failed; None: it did not."""
+    """What is known of one server. `url` is without user and query, which may be secret; `room` None:
+    nothing yet; `error`: why the last look at its `/health` failed, None: it did not."""
 
     url: str
     room: float | None
@@ -127,7 +129,7 @@ class ReplicaTable:
         """All servers in the order given, for logs and dashboards."""
         return [
             ReplicaView(
-                url,
+                shown(url),
                 None if each.capacity is None else each.capacity.room - each.assigned,
                 each.out_until_s > now_s,
                 each.error,

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 import anyio
+import h11
 from anyio.abc import ByteStream
 from wsproto import ConnectionType, WSConnection
 from wsproto.connection import ConnectionState
@@ -234,7 +235,12 @@ async def shake_hands(
         await _read_answer(stream, wire, url)
         websocket = WebSocket(stream, wire, url=url, max_message_bytes=max_message_bytes)
         await websocket._take_events()
-    except (RemoteProtocolError, LocalProtocolError) as error:
+    except h11.LocalProtocolError:
+        # Its sentence quotes what is wrong with the request, and that may be the token.
+        raise ConnectError(
+            f"{url}: the request is no HTTP: look for white space in its query.", recoverable=False
+        ) from None
+    except (RemoteProtocolError, LocalProtocolError, h11.RemoteProtocolError) as error:
         raise ConnectError(f"{url}: no WebSocket server answered: {error}") from error
     except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
         raise ConnectError(f"{url}: the connection broke off before an answer") from error

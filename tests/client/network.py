@@ -224,8 +224,9 @@ class Network:
 
     async def _answer_http(self, stream: MemoryStream, host: str) -> None:
         request = b""
-        while b"\r\n\r\n" not in request:
-            request += await stream.receive()
+        with suppress(anyio.EndOfStream):
+            while b"\r\n\r\n" not in request:
+                request += await stream.receive()
         status, report = self.http[host]
         body = report if isinstance(report, bytes) else json.dumps(report).encode()
         head = f"HTTP/1.1 {status} x\r\ncontent-length: {len(body)}\r\n\r\n"

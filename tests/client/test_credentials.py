@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 
 import anyio
@@ -9,15 +10,18 @@ import pytest
 
 from fasttalk_stt.client import (
     ClientSettings,
+    ConnectError,
     CredentialsError,
     DiscoverySettings,
     Resumed,
     ServiceDiscovery,
     connect,
 )
+from fasttalk_stt.client.address import Address
+from fasttalk_stt.client.http import get
 from tests.client.backends import both_backends
 from tests.client.conversing import ONE, OPTIONS, TWO, URL, everything, network, next_of, texts
-from tests.client.network import serve_model
+from tests.client.network import ServerSocket, serve_model
 from tests.client.test_discovery import health
 
 
@@ -112,3 +116,56 @@ async def test_polls_with_a_function_that_fails_or_hangs_leave_conversations_alo
             await session.send_audio(ONE)
             await session.end()
             assert texts(await everything(session)) == ["w1l"]
+
+
+def shows(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error)) + repr(error)
+
+
+@pytest.mark.parametrize("token", ["s3cret ", " s3cret", "s3 cret", "s3cret\n", "s3cret\u00e9", ""])
+def test_what_cannot_stand_in_a_header_is_refused_without_showing_it(token: str) -> None:
+    @both_backends
+    async def check() -> None:
+        async with network(stt=serve_model) as net:
+            with pytest.raises(ValueError, match="no token") as caught:
+                async with connect(URL, credentials=token, open_stream=net.open_stream):
+                    pytest.fail("connected")
+        assert "cret" not in shows(caught.value)
+
+    for backend in ("asyncio", "trio"):
+        check(backend)
+
+
+@both_backends
+async def test_a_request_that_cannot_be_written_does_not_show_what_is_in_it() -> None:
+
+    async def mute(_: ServerSocket) -> None:
+        await anyio.sleep_forever()
+
+    url, headers = "ws://stt/?token=s3 cret", [("Authorization", "Bearer s3cret ")]
+    async with network(stt=mute) as net:
+        with pytest.raises(ConnectError, match="white space in its query") as caught:
+            async with connect(url, open_stream=net.open_stream):
+                pytest.fail("connected")
+        assert "cret" not in shows(caught.value)
+        net.http["a"] = (200, health(9))
+        with pytest.raises(ConnectError, match="no HTTP") as caught:
+            await get(
+                Address.parse("http://a"),
+                "/health",
+                open_stream=net.open_http,
+                headers=headers,
+                timeout_s=1,
+            )
+        assert "cret" not in shows(caught.value)
+
+
+@both_backends
+async def test_the_view_of_the_servers_holds_no_secret() -> None:
+    async with network() as net:
+        found = ServiceDiscovery(
+            ["http://user:s3cret@a:8000/?token=s3cret"], open_stream=net.open_http
+        )
+        async with found:
+            assert found.view()[0].url == "http://a:8000/"
+            assert "s3cret" not in repr(found.view())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -18,7 +19,7 @@ from fasttalk_stt.client import (
     UnauthorizedError,
     connect,
 )
-from fasttalk_stt.client.address import Address
+from fasttalk_stt.client.address import Address, shown
 from fasttalk_stt.client.errors import ConnectError
 from fasttalk_stt.client.http import get
 from tests.client.backends import both_backends
@@ -199,6 +200,23 @@ def test_addresses(url: str, shown: str, target: str) -> None:
     assert str(address) == shown
     assert address.target == target
     assert address.resume_target == target + ("&" if "?" in target else "?") + "resume=1"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://a:8000", "http://a:8000"),
+        ("http://user:s3cret@x:8000/stt?token=s3cret#s3cret", "http://x:8000/stt"),
+        ("user:s3cret@x", "x"),
+        ("http://x/?token=s3cret@s3cret", "http://..."),
+        ("http://user:s3cret?s3cret@x/", "http://..."),
+        ("http://x/?next=http://user:s3cret@y/s3cret", "..."),
+    ],
+)
+def test_what_is_shown_of_a_url_holds_no_secret(url: str, said: str) -> None:
+    assert shown(url) == said
+    with suppress(ValueError):
+        assert "s3cret" not in repr(Address.parse(url))
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://x/", "ws://", "ws://x:port/", ""])
