@@ -6,6 +6,8 @@ What happens on one connection is `link.Link`'s; when to try again, `backoff.Bac
 from __future__ import annotations
 
 import inspect
+import itertools
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,6 +19,7 @@ from attrs import frozen
 
 from fasttalk_stt.client.backoff import Backoff
 from fasttalk_stt.client.connector import Connector
+from fasttalk_stt.client.error_groups import single_errors
 from fasttalk_stt.client.errors import (
     ConnectError,
     DisconnectedError,
@@ -91,6 +94,7 @@ class Runner:
         self._callbacks = callbacks
         self._websocket: WebSocket | None = None
         self._calls = BoundedQueue[Call](CALLBACKS_WAITING)
+        self._calls_put = 0
         self._undelivered: deque[Event | Call] = deque()
         self._tries = 0
         self._resumed_at_ms = 0
@@ -102,15 +106,20 @@ class Runner:
 
     async def run(self) -> None:
         """Serve the session to its end. Never raises but for a callback's error."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._make_calls)
-            try:
-                await self._keep_connected()
-            except SttError as error:
-                self._session.finish(error)
-            else:
-                self._session.finish(None)
-            self._calls.close()
+        try:
+            with single_errors():
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._make_calls)
+                    try:
+                        await self._keep_connected()
+                    except SttError as error:
+                        self._session.finish(error)
+                    else:
+                        self._session.finish(None)
+                    self._calls.close()
+        finally:
+            # No more calls: nothing is held back for them.
+            self._session.calls_begun(math.inf)
 
     async def aclose(self) -> None:
         """Give the connection back, if there is one: a session that has not ended is left."""
@@ -134,16 +143,16 @@ class Runner:
             await self._deliver()
             if loss is None:
                 return
-            for event in self._exchange.cut():
-                await self._session.deliver(event)
+            self._undelivered += self._exchange.cut()
             if self._callbacks.on_error is not None:
-                await self._calls.put(partial(self._callbacks.on_error, loss))
+                self._undelivered.append(partial(self._callbacks.on_error, loss))
+            await self._deliver()
             # The consumer may have kept us waiting up to here; that is no part of anyone's patience.
             backoff = self._backoff(lived_s=lost_at_s - self._connected_at_s)
             await self._wait(backoff, loss)
             replayed_ms = round(self._exchange.unsettled_s * 1000)
             await self._establish(backoff, loss)
-            await self._session.deliver(
+            self._undelivered.append(
                 Resumed(
                     session_id=self._session.session_id,
                     url="" if self._websocket is None else self._websocket.url,
@@ -153,6 +162,7 @@ class Runner:
                     tries=max(1, backoff.tries),
                 )
             )
+            await self._deliver()
 
     def _backoff(self, *, lived_s: float = 0.0) -> Backoff:
         """From now on; `lived_s`: how long the connection was there that is lost."""
@@ -213,8 +223,8 @@ class Runner:
             raise ConnectError(
                 f"{websocket.url}: no answer to start_session within {limit_s:g} s"
             ) from error
-        for event in received.events:
-            await self._session.deliver(event)
+        self._undelivered += received.events
+        await self._deliver()
 
     def _link(self, websocket: WebSocket) -> Link:
         return Link(websocket, self._session, self._exchange, self._settings, self._hand_on)
@@ -237,14 +247,17 @@ class Runner:
             item = self._undelivered[0]
             if isinstance(item, partial):
                 await self._calls.put(item)
+                self._calls_put += 1
             else:
-                await self._session.deliver(item)
+                await self._session.deliver(item, after_call=self._calls_put)
             self._undelivered.popleft()
 
     async def _make_calls(self) -> None:
         with suppress(StopAsyncIteration):
-            while True:
+            for count in itertools.count(1):
                 call = await self._calls.get()
                 outcome = call()
+                # A coroutine runs up to its first wait before anybody else does.
+                self._session.calls_begun(count)
                 if inspect.isawaitable(outcome):
                     await outcome

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from fasttalk_stt.client import SessionOptions, Transcription
-from fasttalk_stt.client.connect import single_errors
+from fasttalk_stt.client.error_groups import single_errors
 from tests.client.model_server import RATE_HZ, blocks
 from tests.client.network import Behaviour, Network
 

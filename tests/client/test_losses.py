@@ -129,8 +129,8 @@ async def test_the_last_results_before_a_hang_up_are_read_though_writing_fails()
         network(stt=hangs_up(1000, "", after_end=True)) as net,
         connect(URL, config=OPTIONS, settings=settings, open_stream=net.open_stream) as session,
     ):
+        await session.send_audio(ONE)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(session.send_audio, ONE)
             tasks.start_soon(session.end)
             await anyio.sleep(30)
             events = await everything(session)

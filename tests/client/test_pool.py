@@ -17,7 +17,7 @@ from fasttalk_stt.client import (
     SessionOptions,
     Transcription,
 )
-from fasttalk_stt.client.connect import single_errors
+from fasttalk_stt.client.error_groups import single_errors
 from tests.client.backends import both_backends
 from tests.client.model_server import RATE_HZ, ModelServer, blocks
 from tests.client.network import Network, serve_model

@@ -368,52 +368,6 @@ async def test_a_failed_flush_raises_its_error() -> None:
 
 
 @both_backends
-async def test_onsets_and_their_take_back_call_back() -> None:
-    calls: list[str] = []
-
-    async def onset(event: Any) -> None:
-        await anyio.sleep(0.01)
-        calls.append(f"onset {event.data.utterance}")
-
-    def rejected(event: Any) -> None:
-        calls.append(f"rejected {event.data.utterance} {event.data.reason}")
-
-    async with (
-        network(stt=serve_model) as net,
-        connect(
-            URL,
-            config=OPTIONS,
-            on_speech_onset=onset,
-            on_onset_rejected=rejected,
-            open_stream=net.open_stream,
-        ) as session,
-    ):
-        await session.send_audio(ONE + blocks(*[99] * 20, *[0] * 40))
-        await session.end()
-        await anyio.sleep(1)
-    assert calls == ["onset 1", "onset 2", "rejected 2 noise"]
-
-
-@both_backends
-async def test_an_error_of_a_callback_ends_the_block() -> None:
-    def onset(event: Any) -> None:
-        raise KeyError("mine")
-
-    async with network(stt=serve_model) as net:
-
-        async def conversation() -> None:
-            async with connect(
-                URL, config=OPTIONS, on_speech_onset=onset, open_stream=net.open_stream
-            ) as session:
-                await session.send_audio(ONE)
-                await anyio.sleep(5)
-
-        with pytest.raises(KeyError, match="mine"):
-            await conversation()
-        assert net.sockets[0].close_code == 1000
-
-
-@both_backends
 async def test_send_audio_waits_where_too_much_is_unsettled() -> None:
     models: list[ModelServer] = []
     serve = partial(serve_model, releases=False, on_model=models.append)
