@@ -63,6 +63,7 @@ class Dialer:
                     target=address.resume_target if resumes else address.target,
                     headers=headers,
                     max_message_bytes=self._settings.max_message_bytes,
+                    renews=callable(self._credentials),
                 )
         except TimeoutError as error:
             raise ConnectError(f"{address}: no answer within {limit_s:g} s") from error

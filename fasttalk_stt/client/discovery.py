@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from ssl import SSLContext
 from types import TracebackType
 
 import anyio
-from attrs import frozen
+from attrs import field, frozen
 
 from fasttalk_stt.client import http
 from fasttalk_stt.client.address import Address, OpenStream, stream_opener
@@ -16,8 +17,9 @@ from fasttalk_stt.client.credentials import Credentials, authorization
 from fasttalk_stt.client.errors import (
     CredentialsError,
     DisconnectedError,
-    RefusedError,
+    ForbiddenError,
     SttError,
+    UnauthorizedError,
 )
 from fasttalk_stt.client.replicas import FAILED_S, ReplicaTable, ReplicaView, read_capacity
 from fasttalk_stt.client.transport import WebSocket
@@ -29,10 +31,12 @@ DRAINING_S = 60.0
 
 @frozen(kw_only=True)
 class DiscoverySettings:
-    """Seconds between two looks at a server, and how long it may take to answer."""
+    """Seconds between two looks at a server, and how long it may take to answer. `ssl_context` is for
+    the looks; None: the system's certificates. Sessions have that of `ClientSettings`."""
 
     poll_s: float = 5.0
     timeout_s: float = 2.0
+    ssl_context: SSLContext | None = field(default=None, repr=False)
 
 
 class ServiceDiscovery:
@@ -51,7 +55,7 @@ class ServiceDiscovery:
         self._addresses = {url: Address.parse(url) for url in urls}
         self._credentials = credentials
         self._settings = settings
-        self._open_stream = open_stream or stream_opener()
+        self._open_stream = open_stream or stream_opener(settings.ssl_context)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> ServiceDiscovery:
@@ -101,11 +105,9 @@ class ServiceDiscovery:
         for url in best:
             try:
                 websocket = await dialer.dial(self._addresses[url], resumes=resumes)
-            except CredentialsError:
+            except (CredentialsError, UnauthorizedError, ForbiddenError):
                 raise
             except SttError as error:
-                if isinstance(error, RefusedError) and not error.recoverable:
-                    raise
                 wait_s = error.retry_after_s
                 self._table.leave_out(
                     url, anyio.current_time(), FAILED_S if wait_s is None else wait_s
@@ -118,6 +120,8 @@ class ServiceDiscovery:
 
     def failed(self, url: str, fault: SttError) -> None:
         """A session had to leave that server."""
+        if isinstance(fault, DisconnectedError) and fault.is_expiry:
+            return
         drains = isinstance(fault, DisconnectedError) and fault.close_code == CloseCode.GOING_AWAY
         wait_s = DRAINING_S if drains or fault.code == "server_draining" else FAILED_S
         self._table.leave_out(url, anyio.current_time(), wait_s)
@@ -163,10 +167,14 @@ class ServiceDiscovery:
         self._table.note_error(url, error)
 
 
-def _hope(error: SttError) -> tuple[bool, float]:
-    """Sorts refusals: the shortest wait first, then those that name none."""
+def _hope(error: SttError) -> tuple[bool, bool, float]:
+    """Sorts refusals: the shortest wait first, then those that name none, then those for good."""
     known = error.is_busy and error.retry_after_s is not None
-    return (not known, error.retry_after_s if known and error.retry_after_s else 0.0)
+    return (
+        not error.recoverable,
+        not known,
+        error.retry_after_s if known and error.retry_after_s else 0.0,
+    )
 
 
 class DiscoveryConnector:

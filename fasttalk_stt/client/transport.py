@@ -52,13 +52,21 @@ class WebSocket:
     """
 
     def __init__(
-        self, stream: ByteStream, wire: WSConnection, *, url: str, max_message_bytes: int
+        self,
+        stream: ByteStream,
+        wire: WSConnection,
+        *,
+        url: str,
+        max_message_bytes: int,
+        renews: bool = False,
     ) -> None:
+        """`renews`: the next connection would have fresh credentials."""
         self.url = url
         self.on_control: Callable[[], None] = _nothing
         self._stream = stream
         self._wire = wire
         self._max_message_bytes = max_message_bytes
+        self._renews = renews
         self._ready: deque[Message] = deque()
         self._parts: list[Message] = []
         self._parts_bytes = 0
@@ -200,7 +208,10 @@ class WebSocket:
         said = f" ({event.reason})" if event.reason else ""
         shown = "no code" if code is None else str(code)
         self._end = DisconnectedError(
-            f"{self.url}: the server closed the connection with {shown}{said}.", close_code=code
+            f"{self.url}: the server closed the connection with {shown}{said}.",
+            close_code=code,
+            reason=event.reason or "",
+            renews=self._renews,
         )
         if self._wire.state is ConnectionState.REMOTE_CLOSING and not self._writing:
             try:
@@ -222,8 +233,11 @@ async def shake_hands(
     target: str,
     headers: Headers = (),
     max_message_bytes: int = 4 * 1024 * 1024,
+    renews: bool = False,
 ) -> WebSocket:
     """Make a WebSocket of a fresh stream, which the caller closes where this raises.
+
+    `renews`: the credentials in the headers would be fresh ones the next time.
 
     Raises RefusedError for an HTTP answer other than 101, ConnectError where no WebSocket server
     answers. Set a deadline around it.
@@ -233,7 +247,9 @@ async def shake_hands(
     try:
         await stream.send(wire.send(Request(host=host, target=target, extra_headers=extra)))
         await _read_answer(stream, wire, url)
-        websocket = WebSocket(stream, wire, url=url, max_message_bytes=max_message_bytes)
+        websocket = WebSocket(
+            stream, wire, url=url, max_message_bytes=max_message_bytes, renews=renews
+        )
         await websocket._take_events()
     except h11.LocalProtocolError:
         # Its sentence quotes what is wrong with the request, and that may be the token.

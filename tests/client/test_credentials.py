@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
+from typing import Any
 
 import anyio
 import pytest
@@ -12,6 +13,7 @@ from fasttalk_stt.client import (
     ClientSettings,
     ConnectError,
     CredentialsError,
+    DisconnectedError,
     DiscoverySettings,
     Resumed,
     ServiceDiscovery,
@@ -21,6 +23,7 @@ from fasttalk_stt.client.address import Address
 from fasttalk_stt.client.http import get
 from tests.client.backends import both_backends
 from tests.client.conversing import ONE, OPTIONS, TWO, URL, everything, network, next_of, texts
+from tests.client.model_server import ModelServer
 from tests.client.network import ServerSocket, serve_model
 from tests.client.test_discovery import health
 
@@ -169,3 +172,76 @@ async def test_the_view_of_the_servers_holds_no_secret() -> None:
         async with found:
             assert found.view()[0].url == "http://a:8000/"
             assert "s3cret" not in repr(found.view())
+
+
+def expires(connections: int) -> Any:
+    """A server that lets go of its first connections because their token runs out."""
+    count = 0
+
+    async def serve(socket: ServerSocket) -> None:
+        nonlocal count
+        count += 1
+        if count > connections:
+            return await serve_model(socket)
+        await socket.accept()
+        model = ModelServer()
+        model.say(str(await socket.receive()))
+        await socket.send(model.sent.popleft())
+        await socket.receive()
+        await socket.close(1008, "unauthorized")
+        return None
+
+    return serve
+
+
+@both_backends
+async def test_a_token_that_expires_is_renewed_where_a_function_can() -> None:
+    async with (
+        network(stt=expires(2)) as net,
+        connect(URL, credentials=Tokens(), config=OPTIONS, open_stream=net.open_stream) as session,
+    ):
+        await session.send_audio(ONE + TWO)
+        await session.end()
+        assert texts(await everything(session)) == ["w1l", "w2l"]
+        assert len(net.sockets) == 3
+
+
+@both_backends
+async def test_a_token_that_expires_for_ever_is_given_up() -> None:
+    async with network(stt=expires(99)) as net:
+        async with connect(
+            URL, credentials=Tokens(), config=OPTIONS, open_stream=net.open_stream
+        ) as session:
+            await session.send_audio(ONE)
+            with pytest.raises(DisconnectedError, match="unauthorized"):
+                await everything(session)
+        assert len(net.sockets) == 4
+
+
+@both_backends
+async def test_a_fixed_token_that_expires_ends_the_session() -> None:
+    async with network(stt=expires(1)) as net:
+        async with connect(
+            URL, credentials="fixed", config=OPTIONS, open_stream=net.open_stream
+        ) as session:
+            await session.send_audio(ONE)
+            with pytest.raises(DisconnectedError, match="unauthorized") as caught:
+                await everything(session)
+        assert caught.value.is_expiry
+        assert len(net.sockets) == 1
+
+
+@both_backends
+async def test_a_server_is_not_left_out_because_a_token_expired_on_it() -> None:
+    async with network(a=expires(1)) as net:
+        net.http = {"a": (200, health(9))}
+        found = ServiceDiscovery(["http://a:8000"], open_stream=net.open_http)
+        async with (
+            found,
+            connect(
+                found, credentials=Tokens(), config=OPTIONS, open_stream=net.open_stream
+            ) as session,
+        ):
+            await session.send_audio(ONE)
+            await next_of(session, Resumed)
+            assert not found.view()[0].is_out

@@ -12,6 +12,7 @@ from fasttalk_stt.client import (
     BusyError,
     ClientSettings,
     DiscoverySettings,
+    RefusedError,
     ReplicaView,
     Resumed,
     ServiceDiscovery,
@@ -146,6 +147,33 @@ async def test_a_full_server_is_passed_over_without_waiting() -> None:
             settings = ClientSettings(patience_s=20)
             with pytest.raises(BusyError):
                 async with connect(found, settings=settings, open_stream=net.open_stream):
+                    pytest.fail("connected")
+        tasks.cancel_scope.cancel()
+
+
+@both_backends
+async def test_one_that_refuses_for_good_keeps_nobody_from_the_others() -> None:
+    async def missing(socket: ServerSocket) -> None:
+        await socket.refuse(404)
+
+    async def gone(socket: ServerSocket) -> None:
+        socket.stream.reset()
+
+    async with anyio.create_task_group() as tasks:
+        net = Network(tasks, hosts={"a": missing, "b": serve_model})
+        net.http = {"a": (200, health(9)), "b": (200, health(5))}
+        async with discovery(net, "a", "b") as found:
+            async with connect(found, config=OPTIONS, open_stream=net.open_stream):
+                assert net.dialled == ["a", "b"]
+            # The other one may be back soon, so it is its answer that counts.
+            net.hosts["b"] = gone
+            with pytest.raises(ConnectError, match="broke off"):
+                async with connect(found, config=OPTIONS, open_stream=net.open_stream):
+                    pytest.fail("connected")
+            assert net.dialled.count("a") > 2
+            net.hosts["b"] = missing
+            with pytest.raises(RefusedError, match="404"):
+                async with connect(found, config=OPTIONS, open_stream=net.open_stream):
                     pytest.fail("connected")
         tasks.cancel_scope.cancel()
 
