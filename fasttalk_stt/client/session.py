@@ -49,8 +49,8 @@ T = TypeVar("T")
 
 
 @define(eq=False)
-class _Waiter:
-    """Who gave a command and waits for its answer."""
+class _Asked:
+    """A command that was given; whoever wants its answer waits for `done`."""
 
     done: anyio.Event = field(factory=anyio.Event)
     answer: Answer | None = None
@@ -71,11 +71,11 @@ class Session:
         self._options = options
         self._settings = settings
         self._events = EventQueue(settings.max_queued_events)
-        self._waiters: dict[Command, _Waiter] = {}
+        self._asked: dict[Command, _Asked] = {}
         self._to_send = anyio.Event()
         self._room = anyio.Event()
         self._sending = anyio.Lock()
-        self._is_ending = False
+        self._ending: _Asked | None = None
         self._is_over = False
         self._error: SttError | None = None
 
@@ -176,12 +176,12 @@ class Session:
         """No more audio: waits for the last results, which come as events, and for the account.
 
         Its `audio` counts from the last resume. Takes as long as the server needs; set a deadline
-        around it where that matters.
+        around it where that matters. Called again, it waits on for the same end.
         """
-        self._check()
-        asked = self._ask(EndSession())
-        self._is_ending = True
-        return _expect(SessionEnded, await asked)
+        if self._ending is None:
+            self._check()
+            self._ending = self._give(EndSession())
+        return _expect(SessionEnded, await self._outcome(self._ending))
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
@@ -212,10 +212,10 @@ class Session:
 
     def answer(self, command: Command, answer: Answer) -> None:
         """Wake who gave that command."""
-        waiter = self._waiters.pop(command, None)
-        if waiter is not None:
-            waiter.answer = answer
-            waiter.done.set()
+        asked = self._asked.pop(command, None)
+        if asked is not None:
+            asked.answer = answer
+            asked.done.set()
 
     def note_progress(self) -> None:
         """Audio may have been settled: senders look again whether there is room."""
@@ -229,9 +229,9 @@ class Session:
         self._is_over = True
         self._error = error
         self._events.close(error)
-        for waiter in self._waiters.values():
-            waiter.done.set()
-        self._waiters.clear()
+        for asked in self._asked.values():
+            asked.done.set()
+        self._asked.clear()
         self._wake_room()
 
     def _wake_room(self) -> None:
@@ -241,25 +241,28 @@ class Session:
     def _check(self) -> None:
         if self._error is not None:
             raise self._error.with_traceback(None)
-        if self._is_over or self._is_ending:
+        if self._is_over or self._ending is not None:
             raise SessionOverError("The session has ended, or is about to. Start another one.")
 
-    async def _ask(self, message: ClientMessage) -> Answer:
+    def _give(self, message: ClientMessage) -> _Asked:
         command = self._exchange.add_command(message)
-        waiter = self._waiters[command] = _Waiter()
+        asked = self._asked[command] = _Asked()
         self.wake_sender()
-        try:
-            await waiter.done.wait()
-        finally:
-            # Where the caller gave up waiting, the command still takes effect.
-            self._waiters.pop(command, None)
-        if waiter.answer is None:
+        return asked
+
+    async def _ask(self, message: ClientMessage) -> Answer:
+        # Where the caller gives up waiting, the command still takes effect.
+        return await self._outcome(self._give(message))
+
+    async def _outcome(self, asked: _Asked) -> Answer:
+        await asked.done.wait()
+        if asked.answer is None:
             if self._error is not None:
                 raise self._error.with_traceback(None)
-            raise SessionOverError(f"The session ended before {message.type} was answered.")
-        if isinstance(waiter.answer, ServiceError):
-            raise waiter.answer
-        return waiter.answer
+            raise SessionOverError("The session ended before that was answered.")
+        if isinstance(asked.answer, ServiceError):
+            raise asked.answer
+        return asked.answer
 
 
 def _check_config(raw: Mapping[str, object]) -> None:

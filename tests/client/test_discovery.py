@@ -25,7 +25,7 @@ from fasttalk_stt.client.errors import ConnectError
 from fasttalk_stt.client.http import get
 from tests.client.backends import both_backends
 from tests.client.model_server import RATE_HZ
-from tests.client.network import Network, ServerSocket, serve_model
+from tests.client.network import Network, ServerSocket, serve_model, stream_pair
 
 OPTIONS = SessionOptions(encoding="s16le", sample_rate=RATE_HZ, fasttalk_mode=True)
 
@@ -208,6 +208,14 @@ async def test_http_answers_and_their_absence() -> None:
 
         async def mute(_: Address) -> Any:
             await anyio.sleep_forever()
+
+        async def gone(_: Address) -> Any:
+            ours, theirs = stream_pair()
+            theirs.reset()
+            return ours
+
+        with pytest.raises(ConnectError, match="no HTTP answer: BrokenResourceError"):
+            await get(address, "/health", open_stream=gone, timeout_s=2)
 
         with pytest.raises(ConnectError, match="no answer within 2 s"):
             await get(address, "/health", open_stream=mute, timeout_s=2)

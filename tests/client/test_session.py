@@ -415,6 +415,67 @@ async def test_audio_that_is_none_is_refused_here() -> None:
 
 
 @both_backends
+async def test_an_end_that_was_not_waited_for_can_be_waited_for_again() -> None:
+    models: list[ModelServer] = []
+    serve = partial(serve_model, releases=False, on_model=models.append)
+    async with (
+        network(stt=serve) as net,
+        connect(URL, config=OPTIONS, open_stream=net.open_stream) as session,
+    ):
+        await session.send_audio(ONE)
+        for _ in range(2):
+            with anyio.move_on_after(5) as limit:
+                await session.end()
+            assert limit.cancelled_caught
+        with pytest.raises(SessionOverError):
+            await session.send_audio(ONE)
+        models[0].release(1000)
+        ended = await session.end()
+        events = await everything(session)
+        assert events[-1] == ended == await session.end()
+        assert [type(event) for event in events].count(SessionEnded) == 1
+
+
+@both_backends
+async def test_an_end_that_nobody_waits_for_is_known_afterwards() -> None:
+    async with (
+        network(stt=serve_model) as net,
+        connect(URL, config=OPTIONS, open_stream=net.open_stream) as session,
+    ):
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await session.end()
+        events = await everything(session)
+        assert events[-1] == await session.end()
+
+
+@both_backends
+async def test_what_a_server_that_ends_the_session_itself_did_not_hear_is_counted() -> None:
+    async def ends(socket: ServerSocket) -> None:
+        await socket.accept()
+        model = ModelServer()
+        model.say(str(await socket.receive()))
+        await socket.send(model.sent.popleft())
+        assert isinstance(await socket.receive(), bytes)
+        names = ("received_ms", "transcribed_ms", "silence_ms", "discarded_ms", "unsettled_ms")
+        ended = {"type": "session_ended", "reason": "session_too_long", "segments": 0}
+        model._send(ended | {"audio": dict.fromkeys(names, 0), "real_time_factor": 0})
+        await socket.send(model.sent.popleft())
+        await socket.receive()
+
+    async with (
+        network(stt=ends) as net,
+        connect(URL, config=OPTIONS, open_stream=net.open_stream) as session,
+    ):
+        await session.send_audio(ONE)
+        events = await everything(session)
+        assert events[-1].reason == "session_too_long"
+        assert session.unsettled_s == pytest.approx(0.6)
+        with pytest.raises(SessionOverError):
+            await session.end()
+
+
+@both_backends
 async def test_a_pending_flush_is_asked_again_after_a_cut() -> None:
     flushed: list[Transcription] = []
 
