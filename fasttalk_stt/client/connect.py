@@ -33,7 +33,7 @@ async def connect(
     """Connect, start a session, and keep it going over lost connections until the block ends.
 
     `server`: ws://HOST:8000/ws/transcribe (or wss, or a base URL), or a `ServiceDiscovery`.
-    `credentials`: an API key or token, or a function that returns one.
+    `credentials`: an API key or token, or a function that returns one, asked for each connection.
     Leaving the block without `end()` hangs up: what has no text yet gets none.
 
     The callbacks, plain or async functions, are called one at a time in the order of the messages:
@@ -44,6 +44,7 @@ async def connect(
     and with it the events from there on. What one raises ends the block.
 
     Raises ConnectError or RefusedError where no server takes us (busy ones are waited for),
+    CredentialsError where the function for the credentials goes on failing,
     SessionRefusedError where none starts the session, ValueError for a bad URL or configuration.
     """
     settings = settings or ClientSettings()
