@@ -24,6 +24,7 @@ from fasttalk_stt.service.front_page import front_page
 from fasttalk_stt.service.gate import Gate
 from fasttalk_stt.service.metrics.exposition import metrics_page
 from fasttalk_stt.service.openapi import openapi_document
+from fasttalk_stt.service.pages import add_pages, is_page
 from fasttalk_stt.service.reports import health_report, statistics_report
 from fasttalk_stt.service.services import Services
 from fasttalk_stt.service.websocket import run_connection
@@ -40,6 +41,7 @@ ENDPOINTS = {
     "/metrics": "everything that is measured, for Prometheus",
     "/asyncapi.json": "the WebSocket's protocol, for programs",
     "/openapi.json": "the HTTP side, for programs",
+    "/demo": "a page to speak to it with a browser",
 }
 
 
@@ -61,6 +63,7 @@ def create_app(services: Services) -> QuartTrio:
     _add_cors(app, gate)
     _guard_routes(app, gate.enter)
     _add_reports(app, services)
+    add_pages(app, "demo", "/demo")
 
     @app.websocket("/ws/transcribe")
     async def transcribe() -> Response | None:
@@ -155,7 +158,7 @@ def _guard_routes(app: QuartTrio, check: Callable[[Request], object]) -> None:
 
     @app.before_request
     async def guard() -> Response | None:
-        if request.endpoint in OPEN_ENDPOINTS:
+        if request.endpoint in OPEN_ENDPOINTS or is_page(request.endpoint):
             return None
         try:
             check(read_request(request))
