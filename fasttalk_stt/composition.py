@@ -57,7 +57,7 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
     fallback = engine if isinstance(engine, FallbackEngine) else None
     observation = Observation(
         transcripts=settings.dashboard_transcripts,
-        others=[Journal(transcripts=settings.log_transcripts)],
+        others=[Journal(transcripts=settings.log_transcripts), *_traces(settings)],
     )
     scheduler = Scheduler(
         engine,
@@ -149,6 +149,23 @@ def _hardware(settings: Settings) -> Hardware:
     if compute_type == "auto":
         compute_type = "float16" if on_gpu else "int8"
     return Hardware("cuda" if on_gpu else "cpu", compute_type)
+
+
+def _traces(settings: Settings) -> list[Telemetry]:
+    if settings.traces == "none":
+        return []
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter,
+        )
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+        from fasttalk_stt.service.tracing import Traces  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingsError(
+            f"TRACES={settings.traces} needs the extra: pip install 'fasttalk-stt[tracing]' ({error})"
+        ) from error
+    return [Traces(BatchSpanProcessor(OTLPSpanExporter()))]
 
 
 def make_ears(settings: Settings) -> Ears:

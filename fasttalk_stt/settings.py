@@ -293,6 +293,8 @@ class Settings:
     """None: the log goes to stderr alone."""
     log_file_max_mb: int = _whole("LOG_FILE_MAX_MB", 50, 1, 100_000, "MB")
     log_transcripts: bool = _switch("LOG_TRANSCRIPTS", False)
+    traces: str = _choice("TRACES", "none", ("none", "otlp"))
+    """Where to is said by OpenTelemetry's own variables."""
 
     def __attrs_post_init__(self) -> None:
         if self.websocket_port == self.monitoring_port != 0:

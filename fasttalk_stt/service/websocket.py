@@ -15,7 +15,7 @@ from quart.wrappers import Websocket
 from fasttalk_stt.connection.transport import Transport
 from fasttalk_stt.protocol.errors import CloseCode
 from fasttalk_stt.service.connections import ConnectionLike, Ticket
-from fasttalk_stt.service.trace_ids import trace_id_of
+from fasttalk_stt.telemetry.trace import following
 
 logger = structlog.get_logger(__name__)
 
@@ -72,9 +72,11 @@ async def run_connection(
     transport = QuartTransport(websocket)
     # Cancelled while running, it is the server that goes away (a peer that is gone sees nothing).
     code, reason = CloseCode.GOING_AWAY, "server going away"
-    with structlog.contextvars.bound_contextvars(
-        trace_id=trace_id_of(websocket.headers.get("traceparent")),
-        principal=str(ticket.visitor.principal),
+    with (
+        following(websocket.headers.get("traceparent")) as trace_id,
+        structlog.contextvars.bound_contextvars(
+            trace_id=trace_id, principal=str(ticket.visitor.principal)
+        ),
     ):
         try:
             connection = connect(transport)
