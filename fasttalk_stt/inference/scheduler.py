@@ -42,6 +42,8 @@ class _Job:
     begun_s: float = math.inf
     done: trio.Event = field(factory=trio.Event)
     result: Hypothesis | EngineError | None = None
+    gave_way: bool = False
+    is_abandoned: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.request = self.make_request()
@@ -49,13 +51,18 @@ class _Job:
     @property
     def duration_s(self) -> float:
         """About how long the request will be; a look grows while it waits."""
-        if self.urgency.priority < Priority.COMMIT:
+        if self.urgency.priority not in {Priority.COMMIT, Priority.PARTIAL}:
             return self.request.duration_s
         return self.request.duration_s + trio.current_time() - self.since_s
 
     def begin(self) -> None:
         self.request = self.make_request()
+        self.gave_way = False
         self.begun_s = trio.current_time()
+
+    def give_way(self) -> None:
+        """Leave it off at the engine's next step; it will be decoded anew."""
+        self.gave_way = self.request.interest.is_lost = True
 
     def finish(self, result: Hypothesis | EngineError) -> None:
         """Answer it; what comes after it was given up is dropped."""
@@ -99,6 +106,7 @@ class Scheduler:
         self._stuck_since_s: dict[object, float] = {}
         self._batch_size = min(batch_size, engine.batch_size)
         self._jobs: list[_Job] = []
+        self._recordings: list[_Job] = []
         self._arrival = trio.lowlevel.ParkingLot()
         self._running = 0
         self._free_seats = engine.seats
@@ -153,11 +161,12 @@ class Scheduler:
         job = _Job(make_request, urgency)
         self._jobs.append(job)
         self._arrival.unpark_all()
+        self._make_way(urgency)
         try:
             await job.done.wait()
         finally:
             if not job.done.is_set():
-                job.request.interest.is_lost = True
+                job.request.interest.is_lost = job.is_abandoned = True
                 self._abandoned += 1
                 if job in self._jobs:
                     # At once, for its audio's sake: behind urgent jobs it might lie here for long.
@@ -172,6 +181,14 @@ class Scheduler:
         """Make a request that waits more urgent."""
         urgency.raise_to(priority, trio.current_time())
         self._arrival.unpark_all()
+        self._make_way(urgency)
+
+    def _make_way(self, urgency: Urgency) -> None:
+        """Have a recording leave its seat to a final that else would find none."""
+        if urgency.priority is not Priority.FINAL or self._free_seats:
+            return
+        for job in self._recordings:
+            job.give_way()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve requests until cancelled. The engine must be loaded."""
@@ -197,7 +214,11 @@ class Scheduler:
                 await self._call(batch, nursery)
             finally:
                 self._meter.worked(
-                    began_s, trio.current_time(), is_owed=is_owed, n_requests=len(batch)
+                    began_s,
+                    trio.current_time(),
+                    is_owed=is_owed,
+                    # A recording's requests are far longer than a stream's.
+                    n_requests=0 if urgency.priority is Priority.RECORDING else len(batch),
                 )
                 self._free_seats += 1
                 self._running -= len(batch)
@@ -264,13 +285,25 @@ class Scheduler:
         return min(SHORTEST_CALL_LIMIT_S + CALL_LIMIT_FACTOR * usual_s, self._longest_call_s)
 
     async def _decode(self, batch: list[_Job]) -> None:
+        if batch[0].urgency.priority is not Priority.RECORDING:
+            await self._ask(batch)
+            return
+        self._recordings += batch
+        try:
+            await self._ask(batch)
+        finally:
+            self._recordings = [job for job in self._recordings if job not in batch]
+
+    async def _ask(self, batch: list[_Job]) -> None:
         self._batches += 1
         try:
             hypotheses = await self._engine.decode([job.request for job in batch])
             check_hypotheses([job.request for job in batch], hypotheses)
         except NobodyWaitsError as error:
             for job in batch:
-                if job.request.interest.is_lost or len(batch) == 1:
+                if job.gave_way:
+                    self._wait_again(job)
+                elif job.request.interest.is_lost or len(batch) == 1:
                     job.finish(error)
                 else:
                     await self._decode([job])
@@ -278,8 +311,19 @@ class Scheduler:
             await self._fail(batch, error)
         else:
             for job, hypothesis in zip(batch, hypotheses, strict=True):
+                if job.gave_way:
+                    # An answer with no interest in it may have been left half done.
+                    self._wait_again(job)
+                    continue
                 self._decoded += 1
                 job.finish(hypothesis)
+
+    def _wait_again(self, job: _Job) -> None:
+        """Put back what gave way, at the place that it had, unless nobody waits for it any more."""
+        if job.is_abandoned or job.done.is_set():
+            return
+        self._jobs = sorted([*self._jobs, job], key=lambda each: each.since_s)
+        self._arrival.unpark_all()
 
     def _note_wait(self, job: _Job) -> None:
         urgency = job.urgency

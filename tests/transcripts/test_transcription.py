@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+import soundfile
+import trio
 
-from fasttalk_stt.cli.audio_file import Clip
-from fasttalk_stt.cli.transcript import Segment, Transcript, Word, as_json, as_text
-from fasttalk_stt.cli.transcription import (
+from fasttalk_stt.transcripts.recording import Sound
+from fasttalk_stt.transcripts.transcript import Segment, Transcript, Word, as_json, as_text
+from fasttalk_stt.transcripts.transcription import (
     BUFFER_DURATION_S,
     Progress,
     TranscriptionFailedError,
-    transcribe_clip,
+    Wishes,
 )
+from fasttalk_stt.transcripts.transcription import transcribe as transcribe_sound
+
+
+def wav(samples, rate_hz=8_000):
+    data = io.BytesIO()
+    soundfile.write(data, samples, rate_hz, format="WAV")
+    data.seek(0)
+    return data
 
 
 @pytest.fixture
 def transcribe(scripted_connection):
     """Transcribe two seconds at 8 kHz; returns the transcript, the connection, the progress."""
 
-    async def run(**script):
+    async def run(data=None, **script):
         connections, progress = [], []
 
         def connect(transport):
             connections.append(scripted_connection(transport, **script))
             return connections[-1]
 
-        transcript = await transcribe_clip(
-            "a.wav",
-            Clip(samples=np.zeros(16_000, dtype=np.float32), rate_hz=8_000),
+        transcript = await transcribe_sound(
+            Sound("a.wav", data or wav(np.zeros(16_000))),
             connect=connect,
-            language="en",
+            wishes=Wishes("en", ("Fasttalk",)),
+            longest_s=10.0,
+            limiter=trio.CapacityLimiter(1),
             on_progress=progress.append,
         )
         return transcript, connections[0], progress
@@ -55,9 +68,10 @@ async def test_a_transcript_holds_what_the_session_said(transcribe):
     )
     assert connection.config == {
         "language": "en",
+        "vocabulary": ["Fasttalk"],
         "enable_timestamps": True,
         "buffer_duration": BUFFER_DURATION_S,
-        "sample_rate": 8_000,
+        "sample_rate": 16_000,
     }
     assert progress == [
         Progress(settled_ms=0, duration_ms=2_000),
