@@ -19,6 +19,9 @@ from fasttalk_stt.protocol.errors import ProtocolError
 from fasttalk_stt.service.asking import read_request, refusal
 from fasttalk_stt.service.front_page import front_page
 from fasttalk_stt.service.gate import Gate
+from fasttalk_stt.service.openai.errors import of_http, of_protocol
+from fasttalk_stt.service.openai.routes import add_openai_routes, answer_error, is_openai_path
+from fasttalk_stt.service.paced_requests import PacedHTTPConnection, PacedRequest
 from fasttalk_stt.service.reports import health_report, statistics_report
 from fasttalk_stt.service.services import Services
 from fasttalk_stt.service.websocket import run_connection
@@ -34,12 +37,14 @@ ENDPOINTS = {
     "/health/live": "200 while the process answers and its model is not stuck for good",
     "/health/ready": "200 when the model is warm and the server does not drain",
     "/stats": "connections and sessions",
+    "/v1/audio/transcriptions": "POST: a recording in, its text out, as OpenAI's API",
 }
 
 
 PREFLIGHT_HEADERS = {
-    "Access-Control-Allow-Methods": "GET",
-    "Access-Control-Allow-Headers": "Authorization",
+    "Access-Control-Allow-Methods": "GET, POST",
+    # Clients of OpenAI's API send headers of their own; the wildcard does not stand for Authorization.
+    "Access-Control-Allow-Headers": "Authorization, *",
     "Access-Control-Max-Age": "600",
 }
 
@@ -50,11 +55,15 @@ OPEN_ENDPOINTS = frozenset({"live", "ready"})
 def create_app(services: Services) -> QuartTrio:
     """Make the main application: the WebSocket, health, statistics and a front page."""
     app = _new_app()
+    app.request_class = PacedRequest
+    app.asgi_http_class = PacedHTTPConnection
     gate = services.access
     # Before the guard: a browser asks beforehand without the page's credential.
     _add_cors(app, gate)
     _guard_routes(app, gate.enter)
     _add_reports(app, services)
+    if services.transcriptions is not None:
+        add_openai_routes(app, services, services.transcriptions)
 
     @app.websocket("/ws/transcribe")
     async def transcribe() -> Response | None:
@@ -119,6 +128,8 @@ def _new_app() -> QuartTrio:
 
     @app.errorhandler(HTTPException)
     async def http_error(error: HTTPException) -> Response:
+        if is_openai_path(request.path):
+            return answer_error(of_http(error.code or 500, error.description or ""), request)
         response = jsonify(status=error.code, message=error.description)
         response.status_code = error.code or 500
         return response
@@ -136,6 +147,8 @@ def _guard_routes(app: QuartTrio, check: Callable[[Request], object]) -> None:
         try:
             check(read_request(request))
         except ProtocolError as error:
+            if is_openai_path(request.path):
+                return answer_error(of_protocol(error), request)
             return refusal(error)
         return None
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from attrs import evolve
+
 from fasttalk_stt.access.origins import Origins
 from fasttalk_stt.audio.cascade import CascadeVad
 from fasttalk_stt.audio.vad import VoiceDetector
@@ -22,7 +24,7 @@ from fasttalk_stt.conversation.backchannels import (
 from fasttalk_stt.guard import GuardStatistics
 from fasttalk_stt.inference.engine import Engine
 from fasttalk_stt.inference.fallback import FallbackEngine
-from fasttalk_stt.inference.load import Crowd, headroom_streams
+from fasttalk_stt.inference.load import Crowd, Pressure, headroom_streams
 from fasttalk_stt.inference.resilience import Resilience
 from fasttalk_stt.inference.scheduler import Scheduler
 from fasttalk_stt.inference.silero import SileroModel, SileroVad
@@ -35,7 +37,9 @@ from fasttalk_stt.service.gate import Gate, MonitoringGate
 from fasttalk_stt.service.model_owner import own_model
 from fasttalk_stt.service.readiness import Readiness
 from fasttalk_stt.service.services import Composition, Services
+from fasttalk_stt.service.transcriptions import Transcriptions
 from fasttalk_stt.settings import Settings, SettingsError
+from fasttalk_stt.transcripts.transcription import unhurried
 
 _GATE_SENSITIVITY = 0
 """The easiest: what the gate misses, nobody hears."""
@@ -69,6 +73,19 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
             return True
         return headroom_streams(scheduler.load(), crowd, free_places=1) > 0
 
+    ears = make_ears(settings)
+    transcriptions = Transcriptions.of(
+        settings,
+        connect=partial(
+            Connection,
+            settings=unhurried(settings),
+            resilience=resilience,
+            ears=evolve(ears, judge_turn=None),
+            is_recording=True,
+        ),
+        languages=lambda: scheduler.supported_languages,
+        has_compute=lambda: scheduler.load().pressure is not Pressure.FULL,
+    )
     services = Services(
         connections=ConnectionManager(
             max_connections=settings.websocket_max_connections, has_compute=has_compute
@@ -79,7 +96,7 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
             Connection,
             settings=settings,
             resilience=resilience,
-            ears=make_ears(settings),
+            ears=ears,
             sessions=SessionRegistry(),
         ),
         engine=health,
@@ -90,6 +107,7 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
         load=scheduler.load,
         access=access,
         monitoring=monitoring,
+        transcriptions=transcriptions,
     )
     return Composition(
         services,

@@ -32,6 +32,7 @@ from fasttalk_stt.transcripts.transcription import (
     ConnectionLike,
     Progress,
     TranscriptionFailedError,
+    Watcher,
     Wishes,
     transcribe,
     unhurried,
@@ -184,6 +185,17 @@ async def transcribe_jobs(
     return 1 if failures else 0
 
 
+@frozen
+class _Shown(Watcher):
+    """Has the progress of one file displayed."""
+
+    display: ProgressDisplay
+    name: str
+
+    def progress(self, progress: Progress) -> None:
+        self.display.show(self.name, progress)
+
+
 async def _transcribe(
     job: Job,
     settings: Settings,
@@ -196,7 +208,7 @@ async def _transcribe(
         wishes=Wishes(language=settings.language),
         longest_s=math.inf,
         limiter=trio.CapacityLimiter(1),
-        on_progress=partial(display.show, job.path.name),
+        watcher=_Shown(display, job.path.name),
     )
 
 

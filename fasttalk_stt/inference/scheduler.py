@@ -185,7 +185,10 @@ class Scheduler:
 
     def _make_way(self, urgency: Urgency) -> None:
         """Have a recording leave its seat to a final that else would find none."""
-        if urgency.priority is not Priority.FINAL or self._free_seats:
+        if urgency.priority is not Priority.FINAL:
+            return
+        n_finals = sum(job.urgency.priority is Priority.FINAL for job in self._jobs)
+        if n_finals <= self._free_seats:
             return
         for job in self._recordings:
             job.give_way()
@@ -335,7 +338,9 @@ class Scheduler:
         """A batch that failed is decoded one by one: only the culprit shall suffer."""
         if len(batch) > 1:
             for job in batch:
-                if not job.request.interest.is_lost:
+                if job.gave_way:
+                    self._wait_again(job)
+                elif not job.request.interest.is_lost:
                     await self._decode([job])
             return
         if isinstance(error, EngineError):

@@ -17,6 +17,7 @@ from fasttalk_stt.service.engine_health import EngineHealth
 from fasttalk_stt.service.gate import Gate, MonitoringGate
 from fasttalk_stt.service.loop_watch import LoopWatch
 from fasttalk_stt.service.readiness import Readiness
+from fasttalk_stt.service.transcriptions import Transcriptions
 
 
 class Connect(Protocol):
@@ -40,7 +41,8 @@ class Services:
 
     `model_name` answers with the engine's model, also while it is loading, `preferred_model` with the one
     that would serve if there were memory for it; `engine` tells how it is, `load` how busy. `loop`
-    watches the event loop. `access` and `monitoring` guard the two ports.
+    watches the event loop. `access` and `monitoring` guard the two ports. `transcriptions` takes whole
+    recordings; None: this server takes none.
     """
 
     connections: ConnectionManager
@@ -54,6 +56,7 @@ class Services:
     loop: LoopWatch = field(factory=LoopWatch)
     access: Gate = field(factory=Gate)
     monitoring: MonitoringGate = field(factory=MonitoringGate)
+    transcriptions: Transcriptions | None = None
 
 
 @frozen

@@ -95,7 +95,7 @@ class Recording:
             self._at_end = len(block) < wanted
             # Some formats hold floats, and so whatever a client puts there.
             mono = np.nan_to_num(block.mean(axis=1, dtype=np.float32), posinf=1.0, neginf=-1.0)
-            samples = np.clip(mono, -1.0, 1.0)
+            samples: npt.NDArray[np.float32] = np.clip(mono, -1.0, 1.0)
             if self._at_end and self._n_read == 0:
                 raise AudioFileError(f"{self.name}: holds no samples")
             if self._resampler is not None:

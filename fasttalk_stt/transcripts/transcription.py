@@ -63,6 +63,22 @@ class Progress:
     duration_ms: float
 
 
+class Watcher:
+    """Somebody who is told how a transcription goes on; here nobody."""
+
+    def opened(self) -> None:
+        """The recording is one that can be read."""
+
+    def hears(self, seconds: float) -> None:
+        """So much more audio is about to be heard."""
+
+    async def segment(self, segment: Segment) -> None:
+        """The next segment is final. Holding it back holds the transcription back."""
+
+    def progress(self, progress: Progress) -> None:
+        """More of the recording has its text."""
+
+
 @frozen
 class Wishes:
     """How to hear a recording: `language` None detects it, `vocabulary` holds names and terms to favour."""
@@ -90,24 +106,21 @@ async def transcribe(
     wishes: Wishes,
     longest_s: float,
     limiter: trio.CapacityLimiter,
-    on_segment: Callable[[Segment], None] = lambda segment: None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-    on_audio: Callable[[float], None] = lambda seconds: None,
+    watcher: Watcher,
 ) -> Transcript:
     """Run one session over a recording, which is decoded in threads of `limiter`.
 
-    `connect` makes the connection that serves a transport. `on_segment` is called with each segment once it
-    is final, in their order, `on_audio` with the seconds of each block before it is heard. What the
-    session reports as errors is the transcript's `problems`. Raises AudioFileError for a recording that cannot be
-    read, also in its middle, RecordingTooLongError for one of more than `longest_s`, and
-    TranscriptionFailedError when the session is refused or the connection closes before its end.
+    `connect` makes the connection that serves a transport. What the session reports as errors is the
+    transcript's `problems`. Raises AudioFileError for a recording that cannot be read, also in its middle,
+    RecordingTooLongError for one of more than `longest_s`, and TranscriptionFailedError when the session
+    is refused or the connection closes before its end.
     """
     recording = await trio.to_thread.run_sync(
         lambda: Recording(sound, longest_s=longest_s), limiter=limiter
     )
     with recording:
-        session = _Session(recording, connect, wishes, limiter, on_segment, on_progress, on_audio)
-        return await session.run()
+        watcher.opened()
+        return await _Session(recording, connect, wishes, limiter, watcher).run()
 
 
 class _Session:
@@ -117,18 +130,14 @@ class _Session:
         connect: Callable[[MemoryTransport], ConnectionLike],
         wishes: Wishes,
         limiter: trio.CapacityLimiter,
-        on_segment: Callable[[Segment], None],
-        on_progress: Callable[[Progress], None],
-        on_audio: Callable[[float], None],
+        watcher: Watcher,
     ) -> None:
         self._recording = recording
         self._transport = MemoryTransport()
         self._connection = connect(self._transport)
         self._wishes = wishes
         self._limiter = limiter
-        self._on_segment = on_segment
-        self._on_progress = on_progress
-        self._on_audio = on_audio
+        self._watcher = watcher
         self._scope = trio.CancelScope()
         self._unreadable: AudioFileError | None = None
 
@@ -178,7 +187,7 @@ class _Session:
                 await self._tell({"type": "start_session", "session_config": config})
                 async for block in blocks:
                     clip = Clip(samples=block, rate_hz=PIPELINE_RATE_HZ)
-                    self._on_audio(clip.duration_ms / 1000)
+                    self._watcher.hears(clip.duration_ms / 1000)
                     for frame in frames(clip, frame_ms=FRAME_MS):
                         await self._transport.feed(frame.payload)
                 await self._tell({"type": "end_session"})
@@ -210,7 +219,7 @@ class _Session:
             elif kind == "transcription" and message["data"]["text"]:
                 segments.append(segment_of(message["data"]))
                 language = language or message["data"]["metadata"]["language"]
-                self._on_segment(segments[-1])
+                await self._watcher.segment(segments[-1])
             elif kind == "session_ended":
                 return Transcript(
                     file=name,
@@ -223,7 +232,7 @@ class _Session:
             settled_ms = message["metadata"]["audio_committed_ms"]
             if settled_ms is not None:
                 duration_ms = max(self._recording.claimed_ms, self._recording.read_ms)
-                self._on_progress(Progress(settled_ms=settled_ms, duration_ms=duration_ms))
+                self._watcher.progress(Progress(settled_ms, duration_ms))
         frame = self._transport.close_frame
         if not problems and frame is not None:
             problems.append(f"the connection was closed with {frame.code} ({frame.reason})")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import trio
+from attrs import frozen
 
 from fasttalk_stt.transcripts.recording import Sound
 from fasttalk_stt.transcripts.transcript import Segment, Transcript, Word, as_json, as_text
@@ -15,6 +16,7 @@ from fasttalk_stt.transcripts.transcription import (
     BUFFER_DURATION_S,
     Progress,
     TranscriptionFailedError,
+    Watcher,
     Wishes,
 )
 from fasttalk_stt.transcripts.transcription import transcribe as transcribe_sound
@@ -25,6 +27,14 @@ def wav(samples, rate_hz=8_000):
     soundfile.write(data, samples, rate_hz, format="WAV")
     data.seek(0)
     return data
+
+
+@frozen
+class Progresses(Watcher):
+    seen: list[Progress]
+
+    def progress(self, progress):
+        self.seen.append(progress)
 
 
 @pytest.fixture
@@ -44,7 +54,7 @@ def transcribe(scripted_connection):
             wishes=Wishes("en", ("Fasttalk",)),
             longest_s=10.0,
             limiter=trio.CapacityLimiter(1),
-            on_progress=progress.append,
+            watcher=Progresses(progress),
         )
         return transcript, connections[0], progress
 
