@@ -154,7 +154,10 @@ class Transcriptions:
             self._drained.set()
 
     async def transcribe(self, sound: Sound, wishes: Wishes, watcher: Watcher) -> Transcript:
-        """Transcribe a recording that was admitted, when its turn comes; see `transcripts.transcription`."""
+        """Transcribe all of a recording that was admitted, when its turn comes.
+
+        Raises what `transcripts.transcription.transcribe` does.
+        """
         async with self._turns:
             return await transcribe(
                 sound,
@@ -163,6 +166,7 @@ class Transcriptions:
                 longest_s=self.limits.longest_s,
                 limiter=self._threads,
                 watcher=watcher,
+                must_be_whole=True,
             )
 
     async def drain(self) -> None:

@@ -24,6 +24,7 @@ LOWEST_RATE_HZ = 1_000
 HIGHEST_RATE_HZ = 768_000
 """Beyond these a header lies; a resampler would take its word for how much to make of a sample."""
 MOST_CHANNELS = 64
+FIRST_S = 1.0
 
 
 class RecordingTooLongError(AudioFileError):
@@ -42,8 +43,8 @@ class Recording:
     """One open file. Close it, or use it as a context manager; a stream that it was given stays open."""
 
     def __init__(self, sound: Sound, *, longest_s: float = math.inf) -> None:
-        """Raises AudioFileError for what is no audio that can be read, RecordingTooLongError for a file
-        that says it is longer than `longest_s`."""
+        """Raises AudioFileError for what is no audio that can be read, judged by its first second too,
+        RecordingTooLongError for a file that says it is longer than `longest_s`."""
         self.name = sound.name
         self._longest_s = longest_s
         if isinstance(sound.source, Path) and not sound.source.is_file():
@@ -52,21 +53,17 @@ class Recording:
             self._file = soundfile.SoundFile(sound.source)
         except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
             raise self._unreadable(error) from error
+        self._rate_hz = int(self._file.samplerate)
+        self._n_read = 0
+        self._at_end = False
+        self._first: npt.NDArray[np.float32] | None = None
         try:
             self._check()
+            self._resampler = self._make_resampler()
+            self._first = self._decode(FIRST_S)
         except AudioFileError:
             self._file.close()
             raise
-        self._rate_hz = int(self._file.samplerate)
-        self._resampler = (
-            None
-            if self._rate_hz == PIPELINE_RATE_HZ
-            else soxr.ResampleStream(
-                self._rate_hz, PIPELINE_RATE_HZ, 1, dtype="float32", quality="HQ"
-            )
-        )
-        self._n_read = 0
-        self._at_end = False
 
     @property
     def claimed_ms(self) -> float:
@@ -83,6 +80,12 @@ class Recording:
 
         Raises AudioFileError where the file is broken, RecordingTooLongError behind `longest_s`.
         """
+        if self._first is not None:
+            samples, self._first = self._first, None
+            return samples
+        return self._decode(seconds)
+
+    def _decode(self, seconds: float) -> npt.NDArray[np.float32]:
         while not self._at_end:
             wanted = max(round(seconds * self._rate_hz), 1)
             try:
@@ -119,7 +122,7 @@ class Recording:
         self.close()
 
     def _check(self) -> None:
-        rate_hz, n_channels = self._file.samplerate, self._file.channels
+        rate_hz, n_channels = self._rate_hz, self._file.channels
         if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ or not 1 <= n_channels <= MOST_CHANNELS:
             raise AudioFileError(
                 f"{self.name}: {n_channels} channels at {rate_hz} Hz, expected up to {MOST_CHANNELS} at "
@@ -127,6 +130,13 @@ class Recording:
             )
         if self._file.frames > self._longest_s * rate_hz:
             raise self._too_long()
+
+    def _make_resampler(self) -> soxr.ResampleStream | None:
+        if self._rate_hz == PIPELINE_RATE_HZ:
+            return None
+        return soxr.ResampleStream(
+            self._rate_hz, PIPELINE_RATE_HZ, 1, dtype="float32", quality="HQ"
+        )
 
     def _too_long(self) -> RecordingTooLongError:
         return RecordingTooLongError(

@@ -107,20 +107,21 @@ async def transcribe(
     longest_s: float,
     limiter: trio.CapacityLimiter,
     watcher: Watcher,
+    must_be_whole: bool = False,
 ) -> Transcript:
     """Run one session over a recording, which is decoded in threads of `limiter`.
 
     `connect` makes the connection that serves a transport. What the session reports as errors is the
-    transcript's `problems`. Raises AudioFileError for a recording that cannot be read, also in its middle,
-    RecordingTooLongError for one of more than `longest_s`, and TranscriptionFailedError when the session
-    is refused or the connection closes before its end.
+    transcript's `problems`, or, where it `must_be_whole`, ends it. Raises AudioFileError for a recording that
+    cannot be read, also in its middle, RecordingTooLongError for one of more than `longest_s`, and
+    TranscriptionFailedError when the session is refused or the connection closes before its end.
     """
     recording = await trio.to_thread.run_sync(
         lambda: Recording(sound, longest_s=longest_s), limiter=limiter
     )
     with recording:
         watcher.opened()
-        return await _Session(recording, connect, wishes, limiter, watcher).run()
+        return await _Session(recording, connect, wishes, limiter, watcher).run(must_be_whole)
 
 
 class _Session:
@@ -141,7 +142,7 @@ class _Session:
         self._scope = trio.CancelScope()
         self._unreadable: AudioFileError | None = None
 
-    async def run(self) -> Transcript:
+    async def run(self, must_be_whole: bool) -> Transcript:
         outcome: Transcript | TranscriptionFailedError | None = None
         # One block is ready while another is heard, so that reading never leaves the session waiting.
         send_blocks, blocks = trio.open_memory_channel[npt.NDArray[np.float32]](1)
@@ -150,7 +151,7 @@ class _Session:
             nursery.start_soon(self._connection.run)
             nursery.start_soon(self._decode, send_blocks)
             nursery.start_soon(self._feed, blocks)
-            outcome = await self._collect()
+            outcome = await self._collect(must_be_whole)
             # As a server does when the peer is gone.
             nursery.cancel_scope.cancel()
         if self._unreadable is not None:
@@ -198,7 +199,7 @@ class _Session:
     async def _tell(self, message: Mapping[str, Any]) -> None:
         await self._transport.feed(json.dumps(message))
 
-    async def _collect(self) -> Transcript | TranscriptionFailedError:
+    async def _collect(self, must_be_whole: bool) -> Transcript | TranscriptionFailedError:
         """The transcript, or why there is none."""
         name = self._recording.name
         segments: list[Segment] = []
@@ -214,7 +215,7 @@ class _Session:
             elif kind == "error":
                 problems.append(str(message["error"]["message"]))
                 code = message["error"]["code"]
-                if not model:
+                if must_be_whole or not model:
                     break
             elif kind == "transcription" and message["data"]["text"]:
                 segments.append(segment_of(message["data"]))

@@ -115,21 +115,16 @@ def of_http(status: int, description: str) -> ApiError:
 
 
 def of_audio(error: AudioFileError) -> ApiError:
-    return invalid("file", f"{error}.")
+    return invalid("file", str(error).rstrip(".") + ".")
 
 
 def of_failure(error: TranscriptionFailedError) -> ApiError:
-    """A session that was refused or broke off."""
+    """A session that was refused, or of which a part has no text: a text with a hole in it is worth nothing."""
     if error.code == INVALID_CONFIG.code:
         return ApiError(400, str(error), code="invalid_value")
-    return incomplete(str(error))
-
-
-def incomplete(problem: str) -> ApiError:
-    """A part of the recording has no text: worth another try, and worth more than a text with a hole."""
     return ApiError(
         503,
-        f"Not all of the recording could be transcribed: {problem}",
+        f"Not all of the recording could be transcribed: {error}",
         kind=SERVER_ERROR,
         code="transcription_failed",
         retry_after_s=RETRY_AFTER_S,

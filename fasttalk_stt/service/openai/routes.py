@@ -24,7 +24,6 @@ from fasttalk_stt.service.asking import read_request as read_asking
 from fasttalk_stt.service.openai.errors import (
     SERVER_ERROR,
     ApiError,
-    incomplete,
     model_not_found,
     of_audio,
     of_failure,
@@ -223,8 +222,6 @@ class _Job(Watcher):
         transcript = await self._desk.transcribe(
             Sound(upload.file_name, upload.file), wanted.wishes, self
         )
-        if transcript.problems:
-            raise incomplete(transcript.problems[-1])
         if self._events is not None:
             await self._events.send(done_event(transcript))
             await self._events.send(END_OF_STREAM)
