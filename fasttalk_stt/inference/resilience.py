@@ -32,7 +32,7 @@ BASE_DELAY_S = 1.0
 JITTER = 0.25
 """Of a delay, more or less, so that segments that failed together do not come together again."""
 RECORDING_PATIENCE_S = 10.0
-"""How long a recording, which may wait long for a seat, waits for a breaker: as long as a live segment by default."""
+"""How long a recording waits for a breaker. For a seat it may wait far longer."""
 GPU_OPEN_S = 300.0
 TRANSCRIPTION_OPEN_S = 120.0
 

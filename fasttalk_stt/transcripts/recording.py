@@ -1,7 +1,7 @@
 """A recording that is decoded piece by piece, whatever its format, rate and channels: mono at 16 kHz.
 
-It blocks, so call it from a thread. What a file claims of its length is believed for progress alone: it ends
-where its audio ends, and never holds more than the caller allows.
+It blocks, so call it from a thread. A recording ends where its audio does, at the latest where its header
+says; one that claims more than the caller allows is refused.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Recording:
     def read(self, seconds: float) -> npt.NDArray[np.float32]:
         """The next float32[n_samples] at 16 kHz, about so many seconds; none behind the end.
 
-        Raises AudioFileError where the file is broken, RecordingTooLongError behind `longest_s`.
+        Raises AudioFileError where the file is broken.
         """
         if self._first is not None:
             samples, self._first = self._first, None
@@ -93,8 +93,6 @@ class Recording:
             except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
                 raise self._unreadable(error) from error
             self._n_read += len(block)
-            if self._n_read > self._longest_s * self._rate_hz:
-                raise self._too_long()
             self._at_end = len(block) < wanted
             # Some formats hold floats, and so whatever a client puts there.
             mono = np.nan_to_num(block.mean(axis=1, dtype=np.float32), posinf=1.0, neginf=-1.0)

@@ -207,6 +207,27 @@ async def test_a_stream_has_each_segment_when_it_is_final(start: Start) -> None:
     assert events[-1].text == (await server.transcribe()).text
 
 
+async def test_a_segment_is_sent_while_the_next_is_decoded(start: Start) -> None:
+    class SecondHeld(HeldEngine):
+        async def decode(self, requests: Any) -> Any:
+            if not self.batches:
+                return await FakeEngine.decode(self, requests)
+            return await super().decode(requests)
+
+    server = await start(engine := SecondHeld())
+
+    def read(client: openai.OpenAI) -> list[str]:
+        kinds = []
+        for event in client.audio.transcriptions.create(
+            file=("a.wav", speech()), model="whisper-1", stream=True
+        ):
+            kinds.append(event.type)
+            trio.from_thread.run_sync(engine.may_answer.set)
+        return kinds
+
+    assert len(await server.call(read)) == 3
+
+
 @pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3"])
 @pytest.mark.parametrize("rate_hz", [8_000, 44_100])
 async def test_kinds_and_rates(start: Start, kind: str, rate_hz: int) -> None:
@@ -482,22 +503,28 @@ async def test_what_outlasts_the_drain_is_told(start: Start, stream: bool) -> No
             )
 
 
-async def test_a_recording_that_failed_in_part_is_an_error(start: Start) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_recording_that_failed_in_part_is_an_error(start: Start, stream: bool) -> None:
     def fail(_: Any) -> Any:
         raise RuntimeError("broken")
 
     server = await start(FakeEngine(fail), transcription_failure_threshold=1)
-    with pytest.raises(openai.InternalServerError) as caught:
-        await server.transcribe()
-    assert (caught.value.status_code, caught.value.code) == (503, "transcription_failed")
-    with pytest.raises(openai.APIError, match="could be transcribed"):
+    with pytest.raises(
+        openai.APIError, match="Not all of the recording could be transcribed"
+    ) as caught:
         await server.call(
-            lambda client: list(
-                client.audio.transcriptions.create(
-                    file=("a.wav", speech()), model="whisper-1", stream=True
+            lambda client: [
+                *client.audio.transcriptions.create(
+                    file=("a.wav", speech()), model="whisper-1", stream=stream
                 )
-            )
+            ]
         )
+    assert caught.value.code == "transcription_failed"
+    # The breaker is open now, and who comes next is told before it sends anything.
+    with pytest.raises(openai.InternalServerError, match="breaker is open") as refused:
+        await server.transcribe()
+    assert refused.value.status_code == 503
+    assert int(refused.value.response.headers["Retry-After"]) > 60
 
 
 async def test_uploads_can_be_turned_off(start: Start) -> None:

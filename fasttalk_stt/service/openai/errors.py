@@ -111,7 +111,8 @@ def of_protocol(error: ProtocolError) -> ApiError:
 
 def of_http(status: int, description: str) -> ApiError:
     """What the web framework answers with, such as 404 and 405."""
-    return ApiError(status, description, code=_BY_STATUS.get(status))
+    kind = INVALID_REQUEST if status < 500 else SERVER_ERROR
+    return ApiError(status, description, kind=kind, code=_BY_STATUS.get(status))
 
 
 def of_audio(error: AudioFileError) -> ApiError:
@@ -119,7 +120,7 @@ def of_audio(error: AudioFileError) -> ApiError:
 
 
 def of_failure(error: TranscriptionFailedError) -> ApiError:
-    """A session that was refused, or of which a part has no text: a text with a hole in it is worth nothing."""
+    """A session that was refused, or of which a part has no text: a text with a hole in it is no use."""
     if error.code == INVALID_CONFIG.code:
         return ApiError(400, str(error), code="invalid_value")
     return ApiError(

@@ -152,7 +152,10 @@ class _FormReader:
             )
         self._text += event.data
         if not event.more_data and self._part is not None:
-            self._fields.append((str(self._part.name), self._text.decode("utf-8", "replace")))
+            # Werkzeug 3.1 leaves a CR behind a part where a read ends one byte behind its boundary; a
+            # recording does not mind. `test_fields_and_file_whatever_the_pieces` shows it.
+            value = self._text.decode("utf-8", "replace").removesuffix("\r")
+            self._fields.append((str(self._part.name), value))
 
     def _too_large(self) -> ApiError:
         return ApiError(
