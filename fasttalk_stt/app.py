@@ -37,9 +37,12 @@ ENDPOINTS = {
     "/health/live": "200 while the process answers and its model is not stuck for good",
     "/health/ready": "200 when the model is warm and the server does not drain",
     "/stats": "connections and sessions",
-    "/v1/audio/transcriptions": "POST: a recording in, its text out, as OpenAI's API",
 }
 
+OPENAI_ENDPOINTS = {
+    "/v1/audio/transcriptions": "POST: a recording in, its text out, as OpenAI's API",
+    "/v1/models": "the models for it",
+}
 
 PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "GET, POST",
@@ -58,12 +61,14 @@ def create_app(services: Services) -> QuartTrio:
     app.request_class = PacedRequest
     app.asgi_http_class = PacedHTTPConnection
     gate = services.access
+    endpoints = dict(ENDPOINTS)
     # Before the guard: a browser asks beforehand without the page's credential.
     _add_cors(app, gate)
     _guard_routes(app, gate.enter)
     _add_reports(app, services)
     if services.transcriptions is not None:
         add_openai_routes(app, services, services.transcriptions)
+        endpoints |= OPENAI_ENDPOINTS
 
     @app.websocket("/ws/transcribe")
     async def transcribe() -> Response | None:
@@ -96,8 +101,8 @@ def create_app(services: Services) -> QuartTrio:
     async def front() -> Response:
         accepted = request.accept_mimetypes
         if accepted["text/html"] > accepted["application/json"]:
-            return Response(front_page(SERVICE_NAME, __version__, ENDPOINTS), mimetype="text/html")
-        return jsonify(service=SERVICE_NAME, version=__version__, endpoints=ENDPOINTS)
+            return Response(front_page(SERVICE_NAME, __version__, endpoints), mimetype="text/html")
+        return jsonify(service=SERVICE_NAME, version=__version__, endpoints=endpoints)
 
     @app.get("/health/live")
     async def live() -> Response:

@@ -157,7 +157,8 @@ class Connection:
             self._outbox.clone(),
             self._transcriber,
             perform=self._perform,
-            effort=lambda: _EFFORTS[scheduler.load().pressure],
+            # What a recording asks for is in nobody's way, and it need not be heard worse under load.
+            effort=lambda: USUAL_EFFORT if is_recording else _EFFORTS[scheduler.load().pressure],
             is_held_back=lambda: is_recording or self._receiver.is_held_back,
         )
 
