@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from quart import Response, jsonify, request, websocket
+from quart import Response, has_request_context, jsonify, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
@@ -133,7 +133,8 @@ def _new_app() -> QuartTrio:
 
     @app.errorhandler(HTTPException)
     async def http_error(error: HTTPException) -> Response:
-        if is_openai_path(request.path):
+        # An error of the WebSocket's has no request.
+        if has_request_context() and is_openai_path(request.path):
             return answer_error(of_http(error.code or 500, error.description or ""), request)
         response = jsonify(status=error.code, message=error.description)
         response.status_code = error.code or 500

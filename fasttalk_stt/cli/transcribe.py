@@ -155,7 +155,9 @@ async def transcribe_jobs(
     from fasttalk_stt.connection.connection import Connection  # noqa: PLC0415
     from fasttalk_stt.inference.scheduler import Scheduler  # noqa: PLC0415
 
-    scheduler = Scheduler(engine, batch_size=settings.batch_size)
+    scheduler = Scheduler(
+        engine, batch_size=settings.batch_size, longest_call_s=settings.transcription_timeout_s
+    )
     resilience = make_resilience(settings, scheduler)
     ears = await trio.to_thread.run_sync(make_ears, settings)
 

@@ -25,6 +25,9 @@ _log = structlog.get_logger(__name__)
 
 LOAD_EVERY_S = 0.5
 LONGEST_CALL_S = 10.0
+LONGEST_RECORDING_CALL_S = 120.0
+"""Of up to 26 s of speech, for which nobody waits as for an answer: on a processor that is busy with other
+work a small model takes longer than a conversation would bear."""
 SHORTEST_CALL_LIMIT_S = 4.0
 CALL_LIMIT_FACTOR = 20.0
 """How long a call may take until its seat is given up: a doubtful request is asked five times at most, up to
@@ -281,11 +284,14 @@ class Scheduler:
 
     def _limit_s(self, batch: list[_Job]) -> float:
         """How long a call may take, by how much there is to decode."""
+        longest_s = self._longest_call_s
+        if batch[0].urgency.priority is Priority.RECORDING:
+            longest_s = max(longest_s, LONGEST_RECORDING_CALL_S)
         if not self._engine.request_s:
-            return self._longest_call_s
+            return longest_s
         lengths = sum(max(job.request.duration_s / SHORT_REQUEST_S, 1.0) for job in batch)
         usual_s = self._engine.request_s * lengths
-        return min(SHORTEST_CALL_LIMIT_S + CALL_LIMIT_FACTOR * usual_s, self._longest_call_s)
+        return min(SHORTEST_CALL_LIMIT_S + CALL_LIMIT_FACTOR * usual_s, longest_s)
 
     async def _decode(self, batch: list[_Job]) -> None:
         if batch[0].urgency.priority is not Priority.RECORDING:

@@ -15,6 +15,7 @@ from fasttalk_stt.inference.engine import DecodedWord, DecodeRequest, Hypothesis
 from fasttalk_stt.inference.errors import (
     BadOutputError,
     EngineError,
+    EngineTimeoutError,
     GpuError,
     NobodyWaitsError,
 )
@@ -224,6 +225,19 @@ async def test_a_recording_nobody_waits_for_does_not_come_back(autojump_clock: M
         assert (statistics.waiting, statistics.abandoned) == (0, 1)
         assert asking.answers == {"final": "final"}
         nursery.cancel_scope.cancel()
+
+
+async def test_a_recording_s_call_may_take_longer_than_a_stream_s(
+    autojump_clock: MockClock,
+) -> None:
+    engine = FakeEngine(echo, cost_s=lambda _: 60.0)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=4, longest_call_s=10.0))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        await asking.ask("recording", Priority.RECORDING)
+        await asking.ask("final")
+        nursery.cancel_scope.cancel()
+    assert asking.answers == {"recording": "recording", "final": EngineTimeoutError}
 
 
 async def test_the_length_of_a_recording_s_calls_says_nothing_of_a_stream_s(
