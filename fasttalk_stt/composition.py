@@ -6,8 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from attrs import evolve
-
 from fasttalk_stt.access.origins import Origins
 from fasttalk_stt.audio.cascade import CascadeVad
 from fasttalk_stt.audio.vad import VoiceDetector
@@ -39,7 +37,7 @@ from fasttalk_stt.service.readiness import Readiness
 from fasttalk_stt.service.services import Composition, Services
 from fasttalk_stt.service.transcriptions import Transcriptions
 from fasttalk_stt.settings import Settings, SettingsError
-from fasttalk_stt.transcripts.transcription import unhurried
+from fasttalk_stt.transcripts.transcription import patient, unhurried
 
 _GATE_SENSITIVITY = 0
 """The easiest: what the gate misses, nobody hears."""
@@ -80,7 +78,7 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
             Connection,
             settings=unhurried(settings),
             resilience=resilience,
-            ears=evolve(ears, judge_turn=None),
+            ears=patient(ears),
             is_recording=True,
         ),
         languages=lambda: scheduler.supported_languages,

@@ -34,6 +34,7 @@ from fasttalk_stt.transcripts.transcription import (
     TranscriptionFailedError,
     Watcher,
     Wishes,
+    patient,
     transcribe,
     unhurried,
 )
@@ -159,7 +160,7 @@ async def transcribe_jobs(
         engine, batch_size=settings.batch_size, longest_call_s=settings.transcription_timeout_s
     )
     resilience = make_resilience(settings, scheduler)
-    ears = await trio.to_thread.run_sync(make_ears, settings)
+    ears = patient(await trio.to_thread.run_sync(make_ears, settings))
 
     def connect(transport: MemoryTransport) -> ConnectionLike:
         return Connection(transport, settings=settings, resilience=resilience, ears=ears)

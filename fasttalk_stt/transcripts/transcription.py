@@ -18,6 +18,7 @@ import trio
 from attrs import frozen
 
 from fasttalk_stt.audio.timeline import PIPELINE_RATE_HZ
+from fasttalk_stt.connection.ears import Ears
 from fasttalk_stt.connection.memory import MemoryTransport, PeerClosedError
 from fasttalk_stt.settings import Settings
 from fasttalk_stt.transcripts.audio_file import AudioFileError, Clip, frames
@@ -33,6 +34,10 @@ streams beside it: 500 ms take the voice detector some 5 ms."""
 
 BUFFER_DURATION_S = 20.0
 """The longest a session allows: without a listener waiting, more context beats early text."""
+
+ENDPOINT_SILENCE_MS = 1_000
+"""Whisper hears better what it is given with more around it, and nobody waits for the end of a turn: of 626
+words of read and spontaneous English tiny.en had 10.5 % wrong, 12.9 % with the default endpointer's 500 ms."""
 
 LONGEST_SESSION_S = 604_800.0
 LONGEST_WAIT_S = 300.0
@@ -96,7 +101,13 @@ def unhurried(settings: Settings) -> Settings:
         transcription_timeout_s=LONGEST_WAIT_S,
         message_rate_limit=0,
         speculation=False,
+        endpoint_silence_ms=ENDPOINT_SILENCE_MS,
     )
+
+
+def patient(ears: Ears) -> Ears:
+    """The ears for a recording: silence alone ends an utterance, since nobody waits for a turn."""
+    return attrs.evolve(ears, endpointer="silence", judge_turn=None)
 
 
 async def transcribe(
