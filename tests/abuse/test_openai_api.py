@@ -372,6 +372,15 @@ async def test_a_client_that_leaves_leaves_nothing(start: Start, stream: str) ->
     assert (await server.transcribe()).text
 
 
+async def test_a_client_that_leaves_in_its_upload_leaves_nothing(start: Start) -> None:
+    server = await start()
+    connection = await server.raw()
+    await connection.send_all(head(1_000_000) + form(speech())[:1_000])
+    await server.wait(lambda: server.desk.active == 1)
+    await connection.aclose()
+    await server.wait(lambda: server.desk.active == 0)
+
+
 async def test_a_body_over_the_limit_is_refused_whether_it_says_so_or_not(start: Start) -> None:
     server = await start(max_upload_bytes=200_000)
     status, made = await server.post(form(wav(silence(60.0))))
