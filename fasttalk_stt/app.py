@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from quart import Response, jsonify, request, websocket
+from quart import Response, has_request_context, jsonify, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
 
@@ -23,7 +23,10 @@ from fasttalk_stt.service.dashboard import SERVICE_NAME, dashboard_report, sessi
 from fasttalk_stt.service.front_page import front_page
 from fasttalk_stt.service.gate import Gate
 from fasttalk_stt.service.metrics.exposition import metrics_page
+from fasttalk_stt.service.openai.errors import of_http, of_protocol
+from fasttalk_stt.service.openai.routes import add_openai_routes, answer_error, is_openai_path
 from fasttalk_stt.service.openapi import openapi_document
+from fasttalk_stt.service.paced_requests import PacedHTTPConnection, PacedRequest
 from fasttalk_stt.service.pages import add_pages, is_page
 from fasttalk_stt.service.reports import health_report, statistics_report
 from fasttalk_stt.service.services import Services
@@ -44,10 +47,15 @@ ENDPOINTS = {
     "/demo": "a page to speak to it with a browser",
 }
 
+OPENAI_ENDPOINTS = {
+    "/v1/audio/transcriptions": "POST: a recording in, its text out, as OpenAI's API",
+    "/v1/models": "the models for it",
+}
 
 PREFLIGHT_HEADERS = {
-    "Access-Control-Allow-Methods": "GET",
-    "Access-Control-Allow-Headers": "Authorization",
+    "Access-Control-Allow-Methods": "GET, POST",
+    # Clients of OpenAI's API send headers of their own; the wildcard does not stand for Authorization.
+    "Access-Control-Allow-Headers": "Authorization, *",
     "Access-Control-Max-Age": "600",
 }
 
@@ -58,12 +66,18 @@ OPEN_ENDPOINTS = frozenset({"live", "ready"})
 def create_app(services: Services) -> QuartTrio:
     """Make the main application: the WebSocket, health, statistics and a front page."""
     app = _new_app()
+    app.request_class = PacedRequest
+    app.asgi_http_class = PacedHTTPConnection
     gate = services.access
+    endpoints = dict(ENDPOINTS)
     # Before the guard: a browser asks beforehand without the page's credential.
     _add_cors(app, gate)
     _guard_routes(app, gate.enter)
     _add_reports(app, services)
     add_pages(app, "demo", "/demo")
+    if services.transcriptions is not None:
+        add_openai_routes(app, services, services.transcriptions)
+        endpoints |= OPENAI_ENDPOINTS
 
     @app.websocket("/ws/transcribe")
     async def transcribe() -> Response | None:
@@ -99,8 +113,8 @@ def create_app(services: Services) -> QuartTrio:
     async def front() -> Response:
         accepted = request.accept_mimetypes
         if accepted["text/html"] > accepted["application/json"]:
-            return Response(front_page(SERVICE_NAME, __version__, ENDPOINTS), mimetype="text/html")
-        return jsonify(service=SERVICE_NAME, version=__version__, endpoints=ENDPOINTS)
+            return Response(front_page(SERVICE_NAME, __version__, endpoints), mimetype="text/html")
+        return jsonify(service=SERVICE_NAME, version=__version__, endpoints=endpoints)
 
     @app.get("/health/live")
     async def live() -> Response:
@@ -146,6 +160,9 @@ def _new_app() -> QuartTrio:
 
     @app.errorhandler(HTTPException)
     async def http_error(error: HTTPException) -> Response:
+        # An error of the WebSocket's has no request.
+        if has_request_context() and is_openai_path(request.path):
+            return answer_error(of_http(error.code or 500, error.description or ""), request)
         response = jsonify(status=error.code, message=error.description)
         response.status_code = error.code or 500
         return response
@@ -163,6 +180,8 @@ def _guard_routes(app: QuartTrio, check: Callable[[Request], object]) -> None:
         try:
             check(read_request(request))
         except ProtocolError as error:
+            if is_openai_path(request.path):
+                return answer_error(of_protocol(error), request)
             return refusal(error)
         return None
 

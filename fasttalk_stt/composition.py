@@ -23,7 +23,7 @@ from fasttalk_stt.guard import GuardStatistics
 from fasttalk_stt.inference.engine import Engine
 from fasttalk_stt.inference.fallback import FallbackEngine, FallbackStatistics
 from fasttalk_stt.inference.gpu_memory import read_gpu_memory
-from fasttalk_stt.inference.load import Crowd, headroom_streams
+from fasttalk_stt.inference.load import Crowd, Pressure, headroom_streams
 from fasttalk_stt.inference.resilience import Resilience
 from fasttalk_stt.inference.scheduler import Scheduler
 from fasttalk_stt.inference.seats import is_gpu
@@ -40,8 +40,10 @@ from fasttalk_stt.service.model_owner import own_model
 from fasttalk_stt.service.observation import Observation
 from fasttalk_stt.service.readiness import Readiness
 from fasttalk_stt.service.services import Composition, Hardware, Services
+from fasttalk_stt.service.transcriptions import Transcriptions
 from fasttalk_stt.settings import Settings, SettingsError
 from fasttalk_stt.telemetry.telemetry import NO_TELEMETRY, Telemetry
+from fasttalk_stt.transcripts.transcription import patient, unhurried
 
 _GATE_SENSITIVITY = 0
 """The easiest: what the gate misses, nobody hears."""
@@ -82,6 +84,19 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
             return True
         return headroom_streams(scheduler.load(), crowd, free_places=1) > 0
 
+    ears = make_ears(settings)
+    transcriptions = Transcriptions.of(
+        settings,
+        connect=partial(
+            Connection,
+            settings=unhurried(settings),
+            resilience=resilience,
+            ears=patient(ears),
+            is_recording=True,
+        ),
+        languages=lambda: scheduler.supported_languages,
+        has_compute=lambda: scheduler.load().pressure is not Pressure.FULL,
+    )
     services = Services(
         connections=ConnectionManager(
             max_connections=settings.websocket_max_connections, has_compute=has_compute
@@ -92,7 +107,7 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
             Connection,
             settings=settings,
             resilience=resilience,
-            ears=make_ears(settings),
+            ears=ears,
             sessions=SessionRegistry(),
             telemetry=observation.telemetry,
         ),
@@ -107,6 +122,7 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
         hardware=lambda: _hardware(settings),
         read_gpu_memory=None if settings.device == "cpu" else read_gpu_memory,
         session_defaults=settings.session_defaults(),
+        transcriptions=transcriptions,
     )
     return Composition(
         services,

@@ -9,6 +9,7 @@ there, the workaround can go.
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections import Counter
 from collections.abc import Mapping
@@ -23,11 +24,12 @@ import hypercorn.trio.run
 import structlog
 import trio
 from attrs import Factory, define
-from hypercorn.events import Event, RawData
+from hypercorn.events import Closed, Event, RawData
 from hypercorn.logging import Logger
 from hypercorn.protocol.events import Body, Data, Request, StreamClosed
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import WSStream
 from hypercorn.trio.tcp_server import TCPServer
 from wsproto.events import CloseConnection
@@ -44,6 +46,9 @@ of kilobytes of text."""
 CLOSE_LINGER_S = 2.0
 """How long a refused sender may take to read its close frame. Closing at once would answer the
 data still on its way with a reset, which can destroy the frame that says why."""
+
+READ_BYTES = 65_536
+"""Of a socket at once, as Hypercorn does."""
 
 READ_PIECE_BYTES = 1_024
 """Of the head of a request; so much it may be larger than `h11_max_incomplete_size`."""
@@ -81,6 +86,35 @@ class GuardedTCPServer(TCPServer):
                 await super().run()
             except* Exception as group:  # noqa: BLE001 (whatever it is, it ends here)
                 self._record(group)
+
+    async def _read_data(self) -> None:
+        """Read until the peer is gone, or silent for longer than `read_timeout` while nothing is asked.
+
+        Hypercorn ends a silent connection also while it waits for the answer to its request.
+        """
+        limit_s = self.config.read_timeout or math.inf
+        while True:
+            data = None
+            try:
+                with trio.move_on_after(limit_s):
+                    data = await self.stream.receive_some(READ_BYTES)
+            except (trio.ClosedResourceError, trio.BrokenResourceError):
+                break
+            if data is None:
+                if self._is_answering:
+                    continue
+                break
+            await self.protocol.handle(RawData(bytes(data)))
+            if not data:
+                break
+        await self.protocol.handle(Closed())
+
+    @property
+    def _is_answering(self) -> bool:
+        """Whether an HTTP request is being answered: how long that takes, and how long its body, is for
+        its handler to say."""
+        protocol = getattr(self.protocol, "protocol", None)
+        return isinstance(getattr(protocol, "stream", None), HTTPStream)
 
     async def protocol_send(self, event: Event) -> None:
         if not isinstance(event, RawData):

@@ -197,8 +197,13 @@ async def _drain_after(stop: trio.Event, services: Services, drain_timeout_s: fl
     await stop.wait()
     services.readiness.move(ReadinessState.DRAINING)
     with trio.move_on_after(drain_timeout_s) as limit:
-        await services.connections.drain()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(services.connections.drain)
+            if services.transcriptions is not None:
+                nursery.start_soon(services.transcriptions.drain)
     if limit.cancelled_caught:
+        if services.transcriptions is not None:
+            services.transcriptions.stop()
         logger.warning(
             "drain_timed_out",
             after_s=drain_timeout_s,

@@ -277,6 +277,13 @@ class Settings:
     """For each key, subject or address; 0: no limit."""
     message_rate_limit: int = _whole("MESSAGE_RATE_LIMIT", 200, 0, 1_000_000, "a second")
     """Of one connection, see `access.rates`; 0: no limit."""
+    max_transcriptions: int = _whole("MAX_TRANSCRIPTIONS", 4, 0, 1_000)
+    """Recordings sent to /v1/audio/transcriptions, at a time; 0: none are taken."""
+    max_upload_bytes: int = _whole("MAX_UPLOAD_BYTES", 26_214_400, 1_024, 1_073_741_824, "bytes")
+    """OpenAI's limit. An upload is held in memory."""
+    upload_timeout_s: float = _seconds("UPLOAD_TIMEOUT", 120.0, 1.0, 3_600.0)
+    max_recording_s: float = _seconds("MAX_RECORDING_SECONDS", 7_200.0, 1.0, 86_400.0)
+
     monitoring_token: str | None = _secret("MONITORING_TOKEN")
     monitoring_token_file: Path | None = _file("MONITORING_TOKEN_FILE", "a file with a token")
 

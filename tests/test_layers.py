@@ -37,7 +37,7 @@ NOT_IN_PURE_FOLDERS = frozenset(
     }
 )
 ONLY_IN_INFERENCE = frozenset({"torch", "whisperx", "faster_whisper", "onnxruntime"})
-UPPER_LAYERS = frozenset({"service", "app", "server", "asgi", "cli"})
+UPPER_LAYERS = frozenset({"transcripts", "service", "app", "server", "asgi", "cli"})
 SERVER_PARTS = UPPER_LAYERS | {
     "access",
     "audio",
@@ -63,6 +63,7 @@ FORBIDDEN_INSIDE: Mapping[str, frozenset[str]] = {
     "conversation": UPPER_LAYERS | {"connection", "access"},
     "inference": UPPER_LAYERS | {"connection", "access"},
     "connection": UPPER_LAYERS | {"client"},
+    "transcripts": UPPER_LAYERS - {"transcripts"} | {"inference", "client"},
     "client": SERVER_PARTS,
 }
 """Part of the package: the parts it must not import."""

@@ -18,7 +18,7 @@ from typing import Any
 import trio
 from attrs import evolve, frozen
 
-from fasttalk_stt.cli.audio_file import (
+from fasttalk_stt.transcripts.audio_file import (
     HIGHEST_RATE_HZ,
     LONGEST_FRAME_MS,
     LOWEST_RATE_HZ,

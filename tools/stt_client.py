@@ -23,7 +23,7 @@ from trio_websocket import (
 )
 from wsproto.utilities import LocalProtocolError
 
-from fasttalk_stt.cli.audio_file import Clip, frames
+from fasttalk_stt.transcripts.audio_file import Clip, frames
 from tools.trace import Arrival, Message, SentFrame, SessionTrace
 
 CONNECT_TIMEOUT_S = 10.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -20,18 +21,23 @@ import attrs
 import trio
 from attrs import define, field, frozen
 
-from fasttalk_stt.cli.audio_file import AudioFileError, at_a_session_rate, read_clip
-from fasttalk_stt.cli.subtitles import as_srt, as_vtt, cues
-from fasttalk_stt.cli.transcript import Transcript, as_json, as_text
-from fasttalk_stt.cli.transcription import (
-    ConnectionLike,
-    Progress,
-    TranscriptionFailedError,
-    transcribe_clip,
-)
 from fasttalk_stt.connection.memory import MemoryTransport
 from fasttalk_stt.service.logging import configure_logging
 from fasttalk_stt.settings import Settings
+from fasttalk_stt.transcripts.audio_file import AudioFileError
+from fasttalk_stt.transcripts.recording import Sound
+from fasttalk_stt.transcripts.subtitles import as_srt, as_vtt, cues
+from fasttalk_stt.transcripts.transcript import Transcript, as_json, as_text
+from fasttalk_stt.transcripts.transcription import (
+    ConnectionLike,
+    Progress,
+    TranscriptionFailedError,
+    Watcher,
+    Wishes,
+    patient,
+    transcribe,
+    unhurried,
+)
 
 if TYPE_CHECKING:
     from fasttalk_stt.inference.engine import Engine
@@ -41,10 +47,6 @@ FORMATS = ("text", "json", "srt", "vtt")
 SUFFIXES = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
 
 STDOUT = "-"
-
-LONGEST_SESSION_S = 604_800.0
-LONGEST_WAIT_S = 300.0
-"""The settings' upper limits: nobody waits live for this text, so a slow machine may take long."""
 
 PROGRESS_INTERVAL_S = 5.0
 """Between progress lines where stderr is no terminal: a log, not an animation."""
@@ -107,11 +109,9 @@ def run(args: argparse.Namespace) -> int:
 def offline_settings(settings: Settings, *, model: str | None, language: str | None) -> Settings:
     """The settings with the command line's model and language, and without live limits."""
     return attrs.evolve(
-        settings,
+        unhurried(settings),
         model=settings.model if model is None else model,
         language=settings.language if language is None else language,
-        max_session_s=LONGEST_SESSION_S,
-        transcription_timeout_s=LONGEST_WAIT_S,
     )
 
 
@@ -156,9 +156,11 @@ async def transcribe_jobs(
     from fasttalk_stt.connection.connection import Connection  # noqa: PLC0415
     from fasttalk_stt.inference.scheduler import Scheduler  # noqa: PLC0415
 
-    scheduler = Scheduler(engine, batch_size=settings.batch_size)
+    scheduler = Scheduler(
+        engine, batch_size=settings.batch_size, longest_call_s=settings.transcription_timeout_s
+    )
     resilience = make_resilience(settings, scheduler)
-    ears = await trio.to_thread.run_sync(make_ears, settings)
+    ears = patient(await trio.to_thread.run_sync(make_ears, settings))
 
     def connect(transport: MemoryTransport) -> ConnectionLike:
         return Connection(transport, settings=settings, resilience=resilience, ears=ears)
@@ -186,19 +188,30 @@ async def transcribe_jobs(
     return 1 if failures else 0
 
 
+@frozen
+class _Shown(Watcher):
+    """Has the progress of one file displayed."""
+
+    display: ProgressDisplay
+    name: str
+
+    def progress(self, progress: Progress) -> None:
+        self.display.show(self.name, progress)
+
+
 async def _transcribe(
     job: Job,
     settings: Settings,
     connect: Callable[[MemoryTransport], ConnectionLike],
     display: ProgressDisplay,
 ) -> Transcript:
-    clip = at_a_session_rate(await trio.to_thread.run_sync(read_clip, job.path))
-    return await transcribe_clip(
-        str(job.path),
-        clip,
+    return await transcribe(
+        Sound(str(job.path), job.path),
         connect=connect,
-        language=settings.language,
-        on_progress=partial(display.show, job.path.name),
+        wishes=Wishes(language=settings.language),
+        longest_s=math.inf,
+        limiter=trio.CapacityLimiter(1),
+        watcher=_Shown(display, job.path.name),
     )
 
 

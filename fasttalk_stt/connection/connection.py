@@ -98,13 +98,16 @@ class Connection:
         principal: Principal = ANONYMOUS,
         audio: Bucket | None = None,
         must_resume: bool = False,
+        is_recording: bool = False,
         wall_clock: Callable[[], datetime] = _utc_now,
         telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
         """`sessions` is shared by the connections of a server; alone, a connection needs none.
 
         `principal` is whose it is; `audio` what they may still send, in seconds, None for any amount. With
-        `must_resume` the first session must be one that goes on. `telemetry` is told what happens.
+        `must_resume` the first session must be one that goes on. With `is_recording` its audio comes from a
+        file as fast as it is heard: its requests give way to those of streams, and a wait for audio is our
+        own. `telemetry` is told what happens.
         """
         self._transport = transport
         self._settings = settings
@@ -131,6 +134,7 @@ class Connection:
             timeout_s=settings.transcription_timeout_s,
             judge_turn=ears.judge_turn,
             perform=self._perform,
+            is_recording=is_recording,
         )
         self._sender = Sender(
             receive_outbox,
@@ -162,9 +166,10 @@ class Connection:
             self._outbox.clone(),
             self._transcriber,
             perform=self._perform,
-            effort=lambda: _EFFORTS[scheduler.load().pressure],
             telemetry=self._telemetry,
-            is_held_back=lambda: self._receiver.is_held_back,
+            # What a recording asks for is in nobody's way, and it need not be heard worse under load.
+            effort=lambda: USUAL_EFFORT if is_recording else _EFFORTS[scheduler.load().pressure],
+            is_held_back=lambda: is_recording or self._receiver.is_held_back,
         )
 
     @property

@@ -82,14 +82,16 @@ class Transcriber:
         timeout_s: float,
         judge_turn: JudgeTurn | None,
         perform: Perform,
+        is_recording: bool = False,
     ) -> None:
         """`timeout_s` is how long a closed segment may wait for its text. Without `judge_turn` ends
-        of turns are judged by words and silence alone."""
+        of turns are judged by words and silence alone. What `is_recording` asks gives way to all streams."""
         self._work = work
         self._resilience = resilience
         self._timeout_s = timeout_s
         self._judge_turn = judge_turn
         self._perform = perform
+        self._is_recording = is_recording
         self._scopes: dict[Entry | Draft | Speculation, trio.CancelScope] = {}
         self._urgencies: dict[Draft | Speculation, Urgency] = {}
         self._judging: dict[Speculation, trio.CancelScope] = {}
@@ -123,7 +125,7 @@ class Transcriber:
     def hurry(self, request: Draft | Speculation) -> None:
         """Make a request as urgent as what it has become."""
         if request in self._urgencies:
-            self._resilience.scheduler.hurry(self._urgencies[request], _priority(request))
+            self._resilience.scheduler.hurry(self._urgencies[request], self._priority(request))
 
     def cancel_stale(self, live: LiveSession) -> None:
         """Leave the wait for drafts, speculations and judgements that nobody wants any more."""
@@ -150,7 +152,7 @@ class Transcriber:
         speech = entry.segment.speech
         if speech is None:
             raise RuntimeError("a segment without speech was sent to be decoded")
-        asking = _Asking(lambda: speech, _urgency(live, Priority.FINAL))
+        asking = _Asking(lambda: speech, self._urgency(live, Priority.FINAL), is_provisional=False)
         try:
             hypothesis = await self._resilience.decode_segment(
                 asking.request,
@@ -216,7 +218,7 @@ class Transcriber:
         """What a request heard that is no segment's own (None: it failed), and whether its wait was
         left because nobody wants the answer any more."""
         heard = None
-        self._urgencies[request] = urgency = _urgency(live, _priority(request))
+        self._urgencies[request] = urgency = self._urgency(live, self._priority(request))
         try:
             with trio.CancelScope() as scope:
                 self._scopes[request] = scope
@@ -224,7 +226,7 @@ class Transcriber:
                     return None, True
                 try:
                     with trio.move_on_after(self._timeout_s):
-                        asking = _Asking(speech, urgency)
+                        asking = _Asking(speech, urgency, is_provisional=isinstance(request, Draft))
                         heard = asking.heard(
                             await self._resilience.decode_look(asking.request, urgency=urgency)
                         )
@@ -239,6 +241,18 @@ class Transcriber:
             del self._scopes[request], self._urgencies[request]
             self._answered.unpark_all()
 
+    def _urgency(self, live: LiveSession, priority: Priority) -> Urgency:
+        if self._is_recording:
+            return Urgency(Priority.RECORDING, is_live=False)
+        return Urgency(priority, is_live=live.session.is_live(trio.current_time()))
+
+    def _priority(self, request: Draft | Speculation) -> Priority:
+        if self._is_recording:
+            return Priority.RECORDING
+        if isinstance(request, Speculation):
+            return Priority.EAGER if request.adopted_by is None else Priority.FINAL
+        return Priority.COMMIT if request.may_commit else Priority.PARTIAL
+
 
 @define
 class _Asking:
@@ -246,27 +260,18 @@ class _Asking:
 
     speech: Callable[[], Speech]
     urgency: Urgency
+    is_provisional: bool
     _asked: Speech | None = None
 
     def request(self) -> DecodeRequest:
         self._asked = self.speech()
-        return _decode_request(self._asked, provisional=self.urgency.priority >= Priority.COMMIT)
+        return _decode_request(self._asked, provisional=self.is_provisional)
 
     def heard(self, hypothesis: Hypothesis) -> Heard:
         """What was heard in the speech that was asked for last."""
         if self._asked is None:
             raise RuntimeError("an answer to a request that was never made")
         return _heard(hypothesis, self._asked)
-
-
-def _urgency(live: LiveSession, priority: Priority) -> Urgency:
-    return Urgency(priority, is_live=live.session.is_live(trio.current_time()))
-
-
-def _priority(request: Draft | Speculation) -> Priority:
-    if isinstance(request, Speculation):
-        return Priority.EAGER if request.adopted_by is None else Priority.FINAL
-    return Priority.COMMIT if request.may_commit else Priority.PARTIAL
 
 
 def _decode_request(speech: Speech, *, provisional: bool) -> DecodeRequest:

@@ -125,11 +125,12 @@ class LoadMeter:
         self._request_s = request_s or None
 
     def worked(self, began_s: float, ended_s: float, *, is_owed: bool, n_requests: int = 1) -> None:
-        """A seat decoded one batch."""
+        """A seat decoded one batch, of `n_requests` that tell how long one takes."""
         self._works.append(_Work(began_s, ended_s, is_owed))
-        took_s = (ended_s - began_s) / n_requests
-        before_s = took_s if self._request_s is None else self._request_s
-        self._request_s = before_s + (took_s - before_s) * REQUEST_WEIGHT
+        if n_requests:
+            took_s = (ended_s - began_s) / n_requests
+            before_s = took_s if self._request_s is None else self._request_s
+            self._request_s = before_s + (took_s - before_s) * REQUEST_WEIGHT
         self._forget(ended_s)
 
     def waited(self, wait_s: float, now_s: float) -> None:

@@ -33,6 +33,9 @@ class Priority(IntEnum):
     EAGER = 1
     COMMIT = 2
     PARTIAL = 3
+    RECORDING = 4
+    """Of a whole file: nobody is in a conversation with it, so it has what the streams leave, never their
+    last seat, and gives way to finals while it is decoded."""
 
 
 REQUEST_KINDS: Mapping[Priority, RequestKind] = {
@@ -40,10 +43,17 @@ REQUEST_KINDS: Mapping[Priority, RequestKind] = {
     Priority.EAGER: "speculation",
     Priority.COMMIT: "commit",
     Priority.PARTIAL: "draft",
+    Priority.RECORDING: "recording",
 }
 """What operators call them."""
 
-_PATIENCE_S = {Priority.COMMIT: COMMIT_PATIENCE_S, Priority.PARTIAL: PARTIAL_PATIENCE_S}
+_PATIENCE_S = {
+    Priority.COMMIT: COMMIT_PATIENCE_S,
+    Priority.PARTIAL: PARTIAL_PATIENCE_S,
+    Priority.RECORDING: math.inf,
+}
+RECORDINGS_AT_A_TIME = 2
+"""In a batch: a call that streams may have to wait for must not grow long."""
 
 
 @define(eq=False)
@@ -94,6 +104,8 @@ def next_batch(
         if free_seats == 1 and now_s < oldest.since_s + _PATIENCE_S[most_urgent]:
             return []
     alike = [job for job in equals if _is_alike(oldest, job)]
+    if most_urgent is Priority.RECORDING:
+        batch_size = min(batch_size, RECORDINGS_AT_A_TIME)
     return alike[: min(math.ceil(len(alike) / seats), batch_size)]
 
 

@@ -24,7 +24,7 @@ from fasttalk_stt.inference.errors import (
     GpuError,
     NobodyWaitsError,
 )
-from fasttalk_stt.inference.policy import Urgency
+from fasttalk_stt.inference.policy import Priority, Urgency
 from fasttalk_stt.inference.scheduler import Scheduler
 from fasttalk_stt.telemetry.telemetry import NO_TELEMETRY, Telemetry
 
@@ -32,6 +32,8 @@ MOST_RETRIES = 2
 BASE_DELAY_S = 1.0
 JITTER = 0.25
 """Of a delay, more or less, so that segments that failed together do not come together again."""
+RECORDING_PATIENCE_S = 10.0
+"""How long a recording waits for a breaker. For a seat it may wait far longer."""
 GPU_OPEN_S = 300.0
 TRANSCRIPTION_OPEN_S = 120.0
 
@@ -134,7 +136,10 @@ class Resilience:
         """
         n_retries = 0
         while True:
-            admission = await self._wait_admission(deadline_s)
+            latest_s = deadline_s
+            if urgency.priority is Priority.RECORDING:
+                latest_s = min(deadline_s, trio.current_time() + RECORDING_PATIENCE_S)
+            admission = await self._wait_admission(latest_s)
             outcome = await self._try(make_request, urgency, deadline_s, admission)
             if isinstance(outcome, Hypothesis):
                 return outcome

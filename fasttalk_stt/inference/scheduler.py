@@ -33,6 +33,9 @@ _log = structlog.get_logger(__name__)
 
 LOAD_EVERY_S = 0.5
 LONGEST_CALL_S = 10.0
+LONGEST_RECORDING_CALL_S = 120.0
+"""Of up to 26 s of speech, for which nobody waits as for an answer: on a processor that is busy with other
+work a small model takes longer than a conversation would bear."""
 SHORTEST_CALL_LIMIT_S = 4.0
 CALL_LIMIT_FACTOR = 20.0
 """How long a call may take until its seat is given up: a doubtful request is asked five times at most, up to
@@ -54,6 +57,8 @@ class _Job:
     batch_size: int | None = None
     done: trio.Event = field(factory=trio.Event)
     result: Hypothesis | EngineError | None = None
+    gave_way: bool = False
+    is_abandoned: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.request = self.make_request()
@@ -61,12 +66,13 @@ class _Job:
     @property
     def duration_s(self) -> float:
         """About how long the request will be; a look grows while it waits."""
-        if self.urgency.priority < Priority.COMMIT:
+        if self.urgency.priority not in {Priority.COMMIT, Priority.PARTIAL}:
             return self.request.duration_s
         return self.request.duration_s + trio.current_time() - self.since_s
 
     def begin(self) -> None:
         self.request = self.make_request()
+        self.gave_way = False
         self.begun_s = trio.current_time()
 
     @property
@@ -86,6 +92,10 @@ class _Job:
             compute_s=None if answer is None else answer.compute_ms / 1000,
             alignment_s=None if answer is None else answer.alignment_ms / 1000,
         )
+
+    def give_way(self) -> None:
+        """Leave it off at the engine's next step; it will be decoded anew."""
+        self.gave_way = self.request.interest.is_lost = True
 
     def finish(self, result: Hypothesis | EngineError) -> None:
         """Answer it; what comes after it was given up is dropped."""
@@ -135,6 +145,7 @@ class Scheduler:
         self._stuck_since_s: dict[object, float] = {}
         self._batch_size = min(batch_size, engine.batch_size)
         self._jobs: list[_Job] = []
+        self._recordings: list[_Job] = []
         self._arrival = trio.lowlevel.ParkingLot()
         self._running = 0
         self._free_seats = engine.seats
@@ -194,11 +205,12 @@ class Scheduler:
         job = _Job(make_request, urgency)
         self._jobs.append(job)
         self._arrival.unpark_all()
+        self._make_way(urgency)
         try:
             await job.done.wait()
         finally:
             if not job.done.is_set():
-                job.request.interest.is_lost = True
+                job.request.interest.is_lost = job.is_abandoned = True
                 self._abandoned += 1
                 if job in self._jobs:
                     # At once, for its audio's sake: behind urgent jobs it might lie here for long.
@@ -214,6 +226,17 @@ class Scheduler:
         """Make a request that waits more urgent."""
         urgency.raise_to(priority, trio.current_time())
         self._arrival.unpark_all()
+        self._make_way(urgency)
+
+    def _make_way(self, urgency: Urgency) -> None:
+        """Have a recording leave its seat to a final that else would find none."""
+        if urgency.priority is not Priority.FINAL:
+            return
+        n_finals = sum(job.urgency.priority is Priority.FINAL for job in self._jobs)
+        if n_finals <= self._free_seats:
+            return
+        for job in self._recordings:
+            job.give_way()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve requests until cancelled. The engine must be loaded."""
@@ -239,8 +262,14 @@ class Scheduler:
                 await self._call(batch, nursery)
             finally:
                 ended_s = trio.current_time()
-                self._meter.worked(began_s, ended_s, is_owed=is_owed, n_requests=len(batch))
                 self._telemetry.batch_done(len(batch), ended_s - began_s)
+                self._meter.worked(
+                    began_s,
+                    ended_s,
+                    is_owed=is_owed,
+                    # A recording's requests are far longer than a stream's.
+                    n_requests=0 if urgency.priority is Priority.RECORDING else len(batch),
+                )
                 self._free_seats += 1
                 self._running -= len(batch)
                 # A look may have waited for a second seat to be free.
@@ -306,20 +335,35 @@ class Scheduler:
 
     def _limit_s(self, batch: list[_Job]) -> float:
         """How long a call may take, by how much there is to decode."""
+        longest_s = self._longest_call_s
+        if batch[0].urgency.priority is Priority.RECORDING:
+            longest_s = max(longest_s, LONGEST_RECORDING_CALL_S)
         if not self._engine.request_s:
-            return self._longest_call_s
+            return longest_s
         lengths = sum(max(job.request.duration_s / SHORT_REQUEST_S, 1.0) for job in batch)
         usual_s = self._engine.request_s * lengths
-        return min(SHORTEST_CALL_LIMIT_S + CALL_LIMIT_FACTOR * usual_s, self._longest_call_s)
+        return min(SHORTEST_CALL_LIMIT_S + CALL_LIMIT_FACTOR * usual_s, longest_s)
 
     async def _decode(self, batch: list[_Job]) -> None:
+        if batch[0].urgency.priority is not Priority.RECORDING:
+            await self._ask(batch)
+            return
+        self._recordings += batch
+        try:
+            await self._ask(batch)
+        finally:
+            self._recordings = [job for job in self._recordings if job not in batch]
+
+    async def _ask(self, batch: list[_Job]) -> None:
         self._batches += 1
         try:
             hypotheses = await self._engine.decode([job.request for job in batch])
             check_hypotheses([job.request for job in batch], hypotheses)
         except NobodyWaitsError as error:
             for job in batch:
-                if job.request.interest.is_lost or len(batch) == 1:
+                if job.gave_way:
+                    self._wait_again(job)
+                elif job.request.interest.is_lost or len(batch) == 1:
                     job.finish(error)
                 else:
                     await self._decode([job])
@@ -327,8 +371,19 @@ class Scheduler:
             await self._fail(batch, error)
         else:
             for job, hypothesis in zip(batch, hypotheses, strict=True):
+                if job.gave_way:
+                    # An answer with no interest in it may have been left half done.
+                    self._wait_again(job)
+                    continue
                 self._decoded += 1
                 job.finish(hypothesis)
+
+    def _wait_again(self, job: _Job) -> None:
+        """Put back what gave way, at the place that it had, unless nobody waits for it any more."""
+        if job.is_abandoned or job.done.is_set():
+            return
+        self._jobs = sorted([*self._jobs, job], key=lambda each: each.since_s)
+        self._arrival.unpark_all()
 
     def _note_wait(self, job: _Job) -> None:
         urgency = job.urgency
@@ -339,7 +394,9 @@ class Scheduler:
         """A batch that failed is decoded one by one: only the culprit shall suffer."""
         if len(batch) > 1:
             for job in batch:
-                if not job.request.interest.is_lost:
+                if job.gave_way:
+                    self._wait_again(job)
+                elif not job.request.interest.is_lost:
                     await self._decode([job])
             return
         if isinstance(error, EngineError):

@@ -6,6 +6,7 @@ answer a schema in `http_schemas`; a test fails until it has. The WebSocket is i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,8 +14,10 @@ from attrs import frozen
 
 from fasttalk_stt.protocol.schemas import Schema, reference
 from fasttalk_stt.service.http_schemas import http_schemas
+from fasttalk_stt.service.openai.openapi import openai_paths
 
 _JSON = "application/json"
+_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 @frozen
@@ -90,8 +93,9 @@ _OTHER_ERRORS: dict[str, Any] = {"default": {"$ref": "#/components/responses/Htt
 
 
 def openapi_document(version: str, routes: Iterable[str]) -> dict[str, Any]:
-    """Make the document of a server of that version that has these routes."""
-    present = set(routes)
+    """Make the document of a server of that version that has these routes, as the web framework writes
+    them."""
+    present = {_PARAMETER.sub(r"{\1}", route) for route in routes}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -136,7 +140,7 @@ def openapi_document(version: str, routes: Iterable[str]) -> dict[str, Any]:
 
 def _items() -> dict[str, Any]:
     """Every path of the main port that there may be."""
-    return {path: {"get": _operation(route)} for path, route in _GETS.items()}
+    return {path: {"get": _operation(route)} for path, route in _GETS.items()} | openai_paths()
 
 
 def _operation(route: _Get) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from fasttalk_stt.service.gate import Gate, MonitoringGate
 from fasttalk_stt.service.loop_watch import LoopWatch
 from fasttalk_stt.service.observation import Observation
 from fasttalk_stt.service.readiness import Readiness
+from fasttalk_stt.service.transcriptions import Transcriptions
 
 
 @frozen
@@ -55,7 +56,7 @@ class Services:
     that would serve if there were memory for it; `engine` tells how it is, `load` how busy. `loop`
     watches the event loop. `access` and `monitoring` guard the two ports. `observation` is told what
     happens; `fallbacks`, `hardware` and `read_gpu_memory`, which blocks, tell of the engine. Sessions begin
-    with `session_defaults`.
+    with `session_defaults`. `transcriptions` takes whole recordings; None: this server takes none.
     """
 
     connections: ConnectionManager
@@ -74,6 +75,7 @@ class Services:
     hardware: Callable[[], Hardware] = lambda: Hardware("cpu")
     read_gpu_memory: Callable[[], GpuMemory | None] | None = None
     session_defaults: SessionConfig = field(factory=SessionConfig)
+    transcriptions: Transcriptions | None = None
 
 
 @frozen

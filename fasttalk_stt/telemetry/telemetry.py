@@ -17,7 +17,7 @@ from attrs import evolve, frozen
 
 from fasttalk_stt.protocol.server_messages import AudioAccount, ServerMessage, SessionEndReason
 
-RequestKind = Literal["final", "speculation", "commit", "draft"]
+RequestKind = Literal["final", "speculation", "commit", "draft", "recording"]
 REQUEST_KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
 RequestOutcome = Literal["decoded", "failed", "left"]
 """A request that is `left` was wanted no more before its answer came."""

@@ -20,10 +20,10 @@ from fasttalk_stt.cli.transcribe import (
     transcribe_jobs,
     write,
 )
-from fasttalk_stt.cli.transcript import Segment, Transcript, Word
-from fasttalk_stt.cli.transcription import Progress
 from fasttalk_stt.inference.fake import FakeEngine
 from fasttalk_stt.settings import Settings
+from fasttalk_stt.transcripts.transcript import Segment, Transcript, Word
+from fasttalk_stt.transcripts.transcription import Progress
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from attrs import frozen
 from hypothesis import given
@@ -10,10 +12,12 @@ from hypothesis import strategies as st
 from fasttalk_stt.inference.policy import (
     COMMIT_PATIENCE_S,
     PARTIAL_PATIENCE_S,
+    RECORDINGS_AT_A_TIME,
     SAME_LENGTH_S,
     Priority,
     Urgency,
     next_batch,
+    patient_until_s,
 )
 
 
@@ -65,6 +69,16 @@ def test_looks_leave_the_last_seat_free_for_a_while(priority: Priority, patience
     assert chosen([look], seats=2, free=1, now_s=patience_s) == [look]
     assert chosen([look], seats=2, free=2) == [look]
     assert chosen([look], seats=1, free=1) == [look]
+
+
+def test_recordings_have_what_streams_leave_and_never_the_last_seat() -> None:
+    recordings = [Waiting(Priority.RECORDING, duration_s=20.0) for _ in range(3)]
+    look = Waiting(Priority.PARTIAL)
+    assert chosen([*recordings, look], seats=2, free=2) == [look]
+    assert chosen(recordings, seats=2, free=1, now_s=1e9) == []
+    assert patient_until_s(recordings) == math.inf
+    assert chosen(recordings, seats=2, free=2) == recordings[:RECORDINGS_AT_A_TIME]
+    assert chosen(recordings, seats=1, free=1) == recordings[:RECORDINGS_AT_A_TIME]
 
 
 @given(

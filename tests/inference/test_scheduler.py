@@ -153,6 +153,107 @@ async def test_what_an_engine_left_off_is_decoded_for_those_who_wait(
     assert asking.answers == {name: name for name in ("first", "second", "third")}
 
 
+class SteppingEngine(FakeEngine):
+    """Takes 1 s in steps of 0.1 s, behind each of which it looks whether anybody waits."""
+
+    async def decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
+        for _ in range(10):
+            await trio.sleep(0.1)
+            if all(item.interest.is_lost for item in requests):
+                raise NobodyWaitsError("nobody")
+        return await super().decode(requests)
+
+
+async def test_a_recording_gives_way_to_a_final_and_is_decoded_all_the_same(
+    autojump_clock: MockClock,
+) -> None:
+    engine = SteppingEngine(echo)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=4))
+    answered_s: dict[str, float] = {}
+
+    async def ask(name: str, priority: Priority) -> None:
+        await asking.ask(name, priority)
+        answered_s[name] = round(trio.current_time() - began_s, 1)
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        began_s = trio.current_time()
+        async with trio.open_nursery() as asked:
+            asked.start_soon(ask, "recording", Priority.RECORDING)
+            await trio.sleep(0.55)
+            asked.start_soon(ask, "look", Priority.COMMIT)
+            await trio.sleep(0.2)
+            asked.start_soon(ask, "final", Priority.FINAL)
+        assert scheduler.statistics().decoded == 3
+        assert scheduler.statistics().waiting == 0
+        nursery.cancel_scope.cancel()
+    # The final waited for a step, the recording for both.
+    assert answered_s == {"final": 1.8, "look": 2.8, "recording": 3.8}
+    assert asking.answers == {name: name for name in answered_s}
+
+
+async def test_an_answer_that_was_given_up_for_a_final_is_asked_for_again(
+    autojump_clock: MockClock,
+) -> None:
+    """An engine may answer all the same, with what it had by then."""
+    engine = FakeEngine(echo, cost_s=lambda _: 1.0)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=4))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        async with trio.open_nursery() as asked:
+            asked.start_soon(asking.ask, "recording", Priority.RECORDING)
+            await trio.sleep(0.5)
+            asked.start_soon(asking.ask, "final")
+        nursery.cancel_scope.cancel()
+    assert [names(batch) for batch in engine.batches] == [["recording"], ["final"], ["recording"]]
+    assert asking.answers == {"final": "final", "recording": "recording"}
+
+
+async def test_a_recording_nobody_waits_for_does_not_come_back(autojump_clock: MockClock) -> None:
+    engine = SteppingEngine(echo)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=4))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        async with trio.open_nursery() as asked:
+            asked.start_soon(asking.ask, "recording", Priority.RECORDING)
+            await trio.sleep(0.55)
+            nursery.start_soon(asking.ask, "final")
+            await trio.testing.wait_all_tasks_blocked()
+            asked.cancel_scope.cancel()
+        await trio.sleep(5.0)
+        statistics = scheduler.statistics()
+        assert (statistics.waiting, statistics.abandoned) == (0, 1)
+        assert asking.answers == {"final": "final"}
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_recording_s_call_may_take_longer_than_a_stream_s(
+    autojump_clock: MockClock,
+) -> None:
+    engine = FakeEngine(echo, cost_s=lambda _: 60.0)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=4, longest_call_s=10.0))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        await asking.ask("recording", Priority.RECORDING)
+        await asking.ask("final")
+        nursery.cancel_scope.cancel()
+    assert asking.answers == {"recording": "recording", "final": EngineTimeoutError}
+
+
+async def test_the_length_of_a_recording_s_calls_says_nothing_of_a_stream_s(
+    autojump_clock: MockClock,
+) -> None:
+    engine = FakeEngine(echo, cost_s=lambda batch: 3.0 if "recording" in names(batch) else 1.0)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=4))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        await asking.ask("final")
+        await asking.ask("recording", Priority.RECORDING)
+        await trio.sleep(1.0)
+        assert scheduler.load().request_share == 1.0
+        nursery.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize(
     ("raised", "seen"), [(GpuError("x"), GpuError), (ZeroDivisionError("x"), EngineError)]
 )

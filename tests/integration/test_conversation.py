@@ -14,7 +14,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from fasttalk_stt.cli.audio_file import frames, read_clip
+from fasttalk_stt.transcripts.audio_file import frames, read_clip
 from tools.outcome import Outcome, outcome_of
 from tools.playlist import Item, deal
 from tools.report import table, totals

@@ -29,7 +29,7 @@ import numpy.typing as npt
 import pytest
 import websockets
 
-from fasttalk_stt.cli.audio_file import read_clip
+from fasttalk_stt.transcripts.audio_file import read_clip
 from tools.scoring import word_errors
 
 pytestmark = pytest.mark.integration

@@ -166,7 +166,7 @@ async def test_the_dashboard_has_the_agreed_shape(services: Services) -> None:
         "device": "cpu",
         "compute_type": None,
         "pressure": 0.0,
-        "queue": {"final": 0, "speculation": 0, "commit": 0, "draft": 0},
+        "queue": {"final": 0, "speculation": 0, "commit": 0, "draft": 0, "recording": 0},
         "running": 0,
         "seats": 1,
     }

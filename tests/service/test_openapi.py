@@ -91,11 +91,16 @@ async def test_the_document_is_valid(app: QuartTrio) -> None:
 
 async def test_every_route_is_in_it_but_for_the_pages_files(app: QuartTrio) -> None:
     routes = {
-        rule.rule
+        rule.rule.replace("<path:model>", "{model}")
         for rule in app.url_map.iter_rules()
         if not rule.websocket and not is_page(rule.endpoint)
     }
     assert set((await _document(app))["paths"]) == routes
+
+
+def _own_paths(document: dict[str, Any]) -> dict[str, Any]:
+    """All but OpenAI's, whose errors have another shape; see tests/service/openai."""
+    return {path: item for path, item in document["paths"].items() if not path.startswith("/v1/")}
 
 
 async def test_a_servers_answers_are_as_documented(services: Services, app: QuartTrio) -> None:
@@ -106,7 +111,7 @@ async def test_a_servers_answers_are_as_documented(services: Services, app: Quar
         ticket.attach(
             connect(MemoryTransport(), principal=ANONYMOUS, audio=None, must_resume=False)
         )
-        for path in (await _document(app))["paths"]:
+        for path in _own_paths(await _document(app)):
             response = await app.test_client().get(path, headers={"Accept": "*/*"})
             assert response.status_code == 200, path
             await judge.check(path, response)
@@ -157,8 +162,9 @@ async def test_refusals_are_as_documented(services: Services) -> None:
     client, key = app.test_client(), {"Authorization": f"Bearer {KEY}"}
     document = await (await client.get("/openapi.json", headers=key)).get_json()
     judge = Judge(document)
-    guarded = [path for path, item in document["paths"].items() if "security" not in item["get"]]
-    assert set(document["paths"]) - set(guarded) == {"/health/live", "/health/ready"}
+    own = _own_paths(document)
+    guarded = [path for path, item in own.items() if "security" not in item["get"]]
+    assert set(own) - set(guarded) == {"/health/live", "/health/ready"}
     # Three refusals a minute are told, the fourth is told to wait.
     for path, headers, status in (
         ("/asyncapi.json", {}, 401),

@@ -21,7 +21,7 @@ from trio_websocket import (
     wrap_server_stream,
 )
 
-from fasttalk_stt.cli.audio_file import Clip
+from fasttalk_stt.transcripts.audio_file import Clip
 from tools.stt_client import SttClient
 from tools.trace import Arrival, SentFrame, SessionTrace
 

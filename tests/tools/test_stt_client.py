@@ -13,7 +13,7 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, serve_websocket
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Request
 
-from fasttalk_stt.cli.audio_file import Clip
+from fasttalk_stt.transcripts.audio_file import Clip
 from tools.session_checks import accounting_faults, order_faults, word_faults
 from tools.stt_client import ConnectFailedError, Pace, open_client, refusal_line
 

@@ -10,7 +10,7 @@ import psutil
 import trio
 from attrs import define, field
 
-from fasttalk_stt.cli.audio_file import Clip
+from fasttalk_stt.transcripts.audio_file import Clip
 from tools.benching.streams import PACE, lags_ms
 from tools.hearing.audio import RATE_HZ
 from tools.hearing.mixtures import Source

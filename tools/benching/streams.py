@@ -15,7 +15,7 @@ import numpy as np
 import trio
 from attrs import evolve, field, frozen
 
-from fasttalk_stt.cli.audio_file import Clip
+from fasttalk_stt.transcripts.audio_file import Clip
 from tools.hearing.audio import RATE_HZ, Audio, room_tone, samples_of
 from tools.hearing.mixtures import Source, rng_for
 from tools.hearing.statistics import percentiles

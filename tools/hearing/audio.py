@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fasttalk_stt.cli.audio_file import read_clip, resample
+from fasttalk_stt.transcripts.audio_file import read_clip, resample
 
 Audio = npt.NDArray[np.float32]
 

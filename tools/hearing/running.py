@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fasttalk_stt.cli.audio_file import AudioFileError
 from fasttalk_stt.inference.errors import EngineError
+from fasttalk_stt.transcripts.audio_file import AudioFileError
 from tools.hearing.servers import ServerError
 
 Options = TypeVar("Options")

@@ -13,7 +13,7 @@ import numpy as np
 import trio
 from attrs import evolve, field, frozen
 
-from fasttalk_stt.cli.audio_file import Clip
+from fasttalk_stt.transcripts.audio_file import Clip
 from tools.hearing.audio import RATE_HZ, Audio, ms_of, room_tone, samples_of, with_gain
 from tools.hearing.mixtures import Source, has_checked_words, labelled_ms, rng_for
 from tools.hearing.statistics import percentiles

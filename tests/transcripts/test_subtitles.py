@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fasttalk_stt.cli.subtitles import (
+from fasttalk_stt.transcripts.subtitles import (
     LINE_CHARACTERS,
     LONGEST_CUE_MS,
     SHORTEST_CUE_MS,
@@ -17,7 +17,7 @@ from fasttalk_stt.cli.subtitles import (
     as_vtt,
     cues,
 )
-from fasttalk_stt.cli.transcript import Segment, Word
+from fasttalk_stt.transcripts.transcript import Segment, Word
 
 
 def spoken(text: str, *, start_ms: int = 0, word_ms: int = 300, utterance: int = 1) -> Segment:

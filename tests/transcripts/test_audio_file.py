@@ -8,7 +8,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fasttalk_stt.cli.audio_file import (
+from fasttalk_stt.transcripts.audio_file import (
     AudioFileError,
     Clip,
     at_a_session_rate,

@@ -2,36 +2,61 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+import soundfile
+import trio
+from attrs import frozen
 
-from fasttalk_stt.cli.audio_file import Clip
-from fasttalk_stt.cli.transcript import Segment, Transcript, Word, as_json, as_text
-from fasttalk_stt.cli.transcription import (
+from fasttalk_stt.transcripts.audio_file import AudioFileError
+from fasttalk_stt.transcripts.recording import Recording, Sound
+from fasttalk_stt.transcripts.transcript import Segment, Transcript, Word, as_json, as_text
+from fasttalk_stt.transcripts.transcription import (
     BUFFER_DURATION_S,
     Progress,
     TranscriptionFailedError,
-    transcribe_clip,
+    Watcher,
+    Wishes,
 )
+from fasttalk_stt.transcripts.transcription import transcribe as transcribe_sound
+
+
+def wav(samples, rate_hz=16_000):
+    data = io.BytesIO()
+    soundfile.write(data, samples, rate_hz, format="WAV")
+    data.seek(0)
+    return data
+
+
+@frozen
+class Progresses(Watcher):
+    seen: list[Progress]
+
+    def progress(self, progress):
+        self.seen.append(progress)
 
 
 @pytest.fixture
 def transcribe(scripted_connection):
-    """Transcribe two seconds at 8 kHz; returns the transcript, the connection, the progress."""
+    """Transcribe two seconds; returns the transcript, the connection, the progress."""
 
-    async def run(**script):
+    async def run(must_be_whole=False, **script):
         connections, progress = [], []
 
         def connect(transport):
             connections.append(scripted_connection(transport, **script))
             return connections[-1]
 
-        transcript = await transcribe_clip(
-            "a.wav",
-            Clip(samples=np.zeros(16_000, dtype=np.float32), rate_hz=8_000),
+        transcript = await transcribe_sound(
+            Sound("a.wav", wav(np.zeros(32_000))),
             connect=connect,
-            language="en",
-            on_progress=progress.append,
+            wishes=Wishes("en", ("Fasttalk",)),
+            longest_s=10.0,
+            limiter=trio.CapacityLimiter(1),
+            watcher=Progresses(progress),
+            must_be_whole=must_be_whole,
         )
         return transcript, connections[0], progress
 
@@ -55,9 +80,10 @@ async def test_a_transcript_holds_what_the_session_said(transcribe):
     )
     assert connection.config == {
         "language": "en",
+        "vocabulary": ["Fasttalk"],
         "enable_timestamps": True,
         "buffer_duration": BUFFER_DURATION_S,
-        "sample_rate": 8_000,
+        "sample_rate": 16_000,
     }
     assert progress == [
         Progress(settled_ms=0, duration_ms=2_000),
@@ -71,6 +97,22 @@ async def test_a_part_that_failed_is_a_problem_of_the_transcript(transcribe):
     transcript, _, _ = await transcribe(before_end=(error,))
     assert transcript.problems == ("no text",)
     assert len(transcript.segments) == 2
+
+
+async def test_what_must_be_whole_fails_with_its_first_part(transcribe):
+    error = {"type": "error", "error": {"code": "transcription_failed", "message": "no text"}}
+    with pytest.raises(TranscriptionFailedError, match=r"^a\.wav: no text$") as caught:
+        await transcribe(before_end=(error,), must_be_whole=True)
+    assert caught.value.code == "transcription_failed"
+
+
+async def test_a_file_that_breaks_off_is_told_after_its_beginning(transcribe, monkeypatch):
+    def fail(self, seconds):
+        raise AudioFileError("a.wav: broken")
+
+    monkeypatch.setattr(Recording, "read", fail)
+    with pytest.raises(AudioFileError, match="broken"):
+        await transcribe()
 
 
 async def test_a_refused_session_is_a_failure(transcribe):

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from attrs import evolve, frozen
 
-from fasttalk_stt.cli.transcript import Segment
+from fasttalk_stt.transcripts.transcript import Segment
 
 LINE_CHARACTERS = 42
 """The usual limit of subtitle style guides for Latin script."""

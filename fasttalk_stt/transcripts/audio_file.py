@@ -60,11 +60,17 @@ def read_clip(path: Path) -> Clip:
     try:
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
-        reason = getattr(error, "error_string", None) or str(error)
-        raise AudioFileError(f"{path}: not readable as audio: {reason.strip()}") from error
+        raise AudioFileError(
+            f"{path}: not readable as audio: {libsndfile_reason(error)}"
+        ) from error
     if len(samples) == 0:
         raise AudioFileError(f"{path}: holds no samples")
     return Clip(samples=samples.mean(axis=1, dtype=np.float32), rate_hz=int(rate_hz))
+
+
+def libsndfile_reason(error: Exception) -> str:
+    """What libsndfile says of a file, in one line and without the file's name."""
+    return str(getattr(error, "error_string", None) or error).strip()
 
 
 def resample(clip: Clip, rate_hz: int) -> Clip:

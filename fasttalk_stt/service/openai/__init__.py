@@ -1,0 +1,1 @@
+"""OpenAI's transcription API on the main port: its form, its answers, its errors, its routes."""

@@ -1,0 +1,1 @@
+"""Whole recordings: read from files, transcribed through a connection, written as text or subtitles."""

@@ -1,0 +1,145 @@
+"""A recording that is decoded piece by piece, whatever its format, rate and channels: mono at 16 kHz.
+
+It blocks, so call it from a thread. A recording ends where its audio does, at the latest where its header
+says; one that claims more than the caller allows is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+from attrs import frozen
+
+from fasttalk_stt.audio.timeline import PIPELINE_RATE_HZ
+from fasttalk_stt.transcripts.audio_file import AudioFileError, libsndfile_reason
+
+LOWEST_RATE_HZ = 1_000
+HIGHEST_RATE_HZ = 768_000
+"""Beyond these a header lies; a resampler would take its word for how much to make of a sample."""
+MOST_CHANNELS = 64
+FIRST_S = 1.0
+
+
+class RecordingTooLongError(AudioFileError):
+    """More audio than is allowed."""
+
+
+@frozen
+class Sound:
+    """Where a recording's bytes are, and what to call it in messages."""
+
+    name: str
+    source: Path | BinaryIO
+
+
+class Recording:
+    """One open file. Close it, or use it as a context manager; a stream that it was given stays open."""
+
+    def __init__(self, sound: Sound, *, longest_s: float = math.inf) -> None:
+        """Raises AudioFileError for what is no audio that can be read, judged by its first second too,
+        RecordingTooLongError for a file that says it is longer than `longest_s`."""
+        self.name = sound.name
+        self._longest_s = longest_s
+        if isinstance(sound.source, Path) and not sound.source.is_file():
+            raise AudioFileError(f"{self.name}: no such file")
+        try:
+            self._file = soundfile.SoundFile(sound.source)
+        except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
+            raise self._unreadable(error) from error
+        self._rate_hz = int(self._file.samplerate)
+        self._n_read = 0
+        self._at_end = False
+        self._first: npt.NDArray[np.float32] | None = None
+        try:
+            self._check()
+            self._resampler = self._make_resampler()
+            self._first = self._decode(FIRST_S)
+        except AudioFileError:
+            self._file.close()
+            raise
+
+    @property
+    def claimed_ms(self) -> float:
+        """How long the file says it is."""
+        return float(self._file.frames * 1000 / self._rate_hz)
+
+    @property
+    def read_ms(self) -> float:
+        """How much was read so far; after the last piece, how long the recording is."""
+        return self._n_read * 1000 / self._rate_hz
+
+    def read(self, seconds: float) -> npt.NDArray[np.float32]:
+        """The next float32[n_samples] at 16 kHz, about so many seconds; none behind the end.
+
+        Raises AudioFileError where the file is broken.
+        """
+        if self._first is not None:
+            samples, self._first = self._first, None
+            return samples
+        return self._decode(seconds)
+
+    def _decode(self, seconds: float) -> npt.NDArray[np.float32]:
+        while not self._at_end:
+            wanted = max(round(seconds * self._rate_hz), 1)
+            try:
+                block = self._file.read(wanted, dtype="float32", always_2d=True)
+            except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
+                raise self._unreadable(error) from error
+            self._n_read += len(block)
+            self._at_end = len(block) < wanted
+            # Some formats hold floats, and so whatever a client puts there.
+            mono = np.nan_to_num(block.mean(axis=1, dtype=np.float32), posinf=1.0, neginf=-1.0)
+            samples: npt.NDArray[np.float32] = np.clip(mono, -1.0, 1.0)
+            if self._at_end and self._n_read == 0:
+                raise AudioFileError(f"{self.name}: holds no samples")
+            if self._resampler is not None:
+                samples = self._resampler.resample_chunk(samples, last=self._at_end)
+            if len(samples):
+                return samples
+        return np.empty(0, dtype=np.float32)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _check(self) -> None:
+        rate_hz, n_channels = self._rate_hz, self._file.channels
+        if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ or not 1 <= n_channels <= MOST_CHANNELS:
+            raise AudioFileError(
+                f"{self.name}: {n_channels} channels at {rate_hz} Hz, expected up to {MOST_CHANNELS} at "
+                f"{LOWEST_RATE_HZ}-{HIGHEST_RATE_HZ} Hz"
+            )
+        if self._file.frames > self._longest_s * rate_hz:
+            raise self._too_long()
+
+    def _make_resampler(self) -> soxr.ResampleStream | None:
+        if self._rate_hz == PIPELINE_RATE_HZ:
+            return None
+        return soxr.ResampleStream(
+            self._rate_hz, PIPELINE_RATE_HZ, 1, dtype="float32", quality="HQ"
+        )
+
+    def _too_long(self) -> RecordingTooLongError:
+        return RecordingTooLongError(
+            f"{self.name}: longer than the {self._longest_s:g} s of audio that are allowed"
+        )
+
+    def _unreadable(self, error: Exception) -> AudioFileError:
+        return AudioFileError(f"{self.name}: not readable as audio: {libsndfile_reason(error)}")

@@ -1,0 +1,106 @@
+"""Files of any kind, rate and length become mono pieces at 16 kHz, or an error of one line."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from fasttalk_stt.transcripts.audio_file import AudioFileError
+from fasttalk_stt.transcripts.recording import Recording, RecordingTooLongError, Sound
+
+
+def tone(seconds, rate_hz):
+    return 0.5 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate_hz)) / rate_hz)
+
+
+def encoded(samples, rate_hz=16_000, kind="WAV", subtype=None):
+    data = io.BytesIO()
+    soundfile.write(data, samples, rate_hz, format=kind, subtype=subtype)
+    data.seek(0)
+    return Sound("a.wav", data)
+
+
+def read_all(sound, **options):
+    with Recording(sound, **options) as recording:
+        pieces = []
+        while len(piece := recording.read(0.7)):
+            pieces.append(piece)
+        assert len(recording.read(0.7)) == 0
+        return np.concatenate(pieces), recording
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100, 96_000])
+def test_pieces_are_the_whole_at_16_khz(rate_hz):
+    samples, recording = read_all(encoded(tone(3.3, rate_hz), rate_hz))
+    assert samples.dtype == np.float32
+    assert len(samples) == pytest.approx(3.3 * 16_000, abs=2)
+    assert recording.read_ms == recording.claimed_ms == pytest.approx(3_300)
+    middle = slice(4_000, 48_000)
+    assert np.abs(samples[middle] - tone(3.3, 16_000)[middle]).max() < 0.01
+
+
+def test_channels_are_mixed_down():
+    samples, _ = read_all(encoded(np.array([[0.5, 0.25], [0.0, -0.5]])))
+    assert samples.tolist() == pytest.approx([0.375, -0.25], abs=1e-4)
+
+
+def test_what_no_sample_may_be_is_made_harmless():
+    wild = np.array([np.nan, np.inf, -np.inf, 7.0, 0.25])
+    samples, _ = read_all(encoded(wild, subtype="FLOAT"))
+    assert samples.tolist() == [0.0, 1.0, -1.0, 1.0, 0.25]
+
+
+def test_a_recording_that_is_longer_than_allowed():
+    with pytest.raises(RecordingTooLongError, match=r"^a\.wav: longer than the 2 s of audio"):
+        Recording(encoded(tone(2.1, 16_000)), longest_s=2.0)
+    assert len(read_all(encoded(tone(2.0, 16_000)), longest_s=2.0)[0]) == 32_000
+
+
+def test_a_header_that_claims_ten_hours():
+    sound = encoded(tone(2.0, 16_000))
+    data = bytearray(sound.source.getvalue())
+    at = data.index(b"data") + 4
+    data[at : at + 4] = struct.pack("<I", 36_000 * 32_000)
+    samples, _ = read_all(Sound("a.wav", io.BytesIO(data)), longest_s=60.0)
+    assert len(samples) == 32_000
+
+
+@pytest.mark.parametrize("kind", ["FLAC", "OGG", "MP3"])
+def test_a_file_that_is_cut_off_ends_there_or_is_refused(kind):
+    data = encoded(tone(5.0, 16_000), kind=kind).source.getvalue()
+    try:
+        samples, _ = read_all(Sound("a", io.BytesIO(data[: len(data) // 2])))
+    except AudioFileError as error:
+        assert "\n" not in str(error)
+    else:
+        assert 0 < len(samples) < 5.0 * 16_000
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"RIFF\0\0\0\0WAVE", b"fLaC" + b"x" * 99])
+def test_what_is_no_audio_is_one_line(data):
+    with pytest.raises(AudioFileError, match=r"^a: not readable as audio: .+$"):
+        Recording(Sound("a", io.BytesIO(data)))
+
+
+def test_a_rate_no_recording_has():
+    with pytest.raises(AudioFileError, match="1 channels at 7 Hz, expected"):
+        Recording(encoded(np.zeros(20), rate_hz=7))
+
+
+def test_an_empty_recording_and_a_missing_file(tmp_path):
+    with pytest.raises(AudioFileError, match="holds no samples"):
+        Recording(encoded(np.zeros(0)))
+    with pytest.raises(AudioFileError, match="no such file"):
+        Recording(Sound("gone.wav", tmp_path / "gone.wav"))
+
+
+def test_a_path_is_read_as_bytes_are(tmp_path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, tone(1.5, 8_000), 8_000)
+    from_path, _ = read_all(Sound("a", path))
+    from_bytes, _ = read_all(Sound("a", io.BytesIO(path.read_bytes())))
+    assert np.array_equal(from_path, from_bytes)
