@@ -19,6 +19,7 @@ from fasttalk_stt.protocol.errors import ProtocolError
 from fasttalk_stt.service.asking import read_request, refusal
 from fasttalk_stt.service.front_page import front_page
 from fasttalk_stt.service.gate import Gate
+from fasttalk_stt.service.pages import add_pages, is_page
 from fasttalk_stt.service.reports import health_report, statistics_report
 from fasttalk_stt.service.services import Services
 from fasttalk_stt.service.websocket import run_connection
@@ -34,6 +35,7 @@ ENDPOINTS = {
     "/health/live": "200 while the process answers and its model is not stuck for good",
     "/health/ready": "200 when the model is warm and the server does not drain",
     "/stats": "connections and sessions",
+    "/demo": "a page to speak to it with a browser",
 }
 
 
@@ -55,6 +57,7 @@ def create_app(services: Services) -> QuartTrio:
     _add_cors(app, gate)
     _guard_routes(app, gate.enter)
     _add_reports(app, services)
+    add_pages(app, "demo", "/demo")
 
     @app.websocket("/ws/transcribe")
     async def transcribe() -> Response | None:
@@ -131,7 +134,7 @@ def _guard_routes(app: QuartTrio, check: Callable[[Request], object]) -> None:
 
     @app.before_request
     async def guard() -> Response | None:
-        if request.endpoint in OPEN_ENDPOINTS:
+        if request.endpoint in OPEN_ENDPOINTS or is_page(request.endpoint):
             return None
         try:
             check(read_request(request))
