@@ -13,14 +13,19 @@ const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -12, PageDown: 12, Home: -
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+/** A line goes on over so much time without a value: between two texts it is often that quiet. */
+const BRIDGED_S = 30;
+
+/** Of the gaps in a line, as pixels from and to, those that stay. */
+const wideGaps = (plot, _index, _first, _last, gaps) =>
+  gaps.filter(([from, to]) => plot.posToVal(to, "x", true) - plot.posToVal(from, "x", true) > BRIDGED_S);
+
 /** A value with no neighbour makes no line: it is drawn as a point. */
 function isolated(plot, index) {
-  const values = plot.data[index];
-  const alone = [];
-  for (let i = 0; i < values.length; i += 1) {
-    if (values[i] != null && values[i - 1] == null && values[i + 1] == null) alone.push(i);
-  }
-  return alone;
+  const [times, values] = [plot.data[0], plot.data[index]];
+  const present = [...values.keys()].filter((i) => values[i] != null);
+  const isFar = (i, j) => j === undefined || Math.abs(times[i] - times[j]) > BRIDGED_S;
+  return present.filter((i, place) => isFar(i, present[place - 1]) && isFar(i, present[place + 1]));
 }
 
 export class Chart {
@@ -38,7 +43,7 @@ export class Chart {
   /**
    * @param definition `title`; `write`, a value as text; `axis`, the same but short; `lines`, a list of
    *   {key, name, color, dash?} with `color` a custom property's name; `bars`, whether to draw bars;
-   *   `least`, what the axis reaches to at least
+   *   `least`, what the axis reaches to at least; `steps`, the steps it may have
    */
   constructor(parent, definition) {
     this.#definition = definition;
@@ -46,13 +51,13 @@ export class Chart {
     const legend = element("p", { className: "legend", ariaHidden: "true" });
     definition.lines.forEach((line, index) => {
       const swatch = element("i", { className: "swatch" });
-      swatch.style.borderColor = `var(${line.color})`;
+      swatch.style.color = `var(${line.color})`;
       if (line.dash) swatch.classList.add("dashed");
       legend.append(element("span", {}, swatch, line.name, " ", this.#values[index]));
     });
     this.#place = element("div", { className: "plot", tabIndex: 0, role: "slider" });
     this.#place.ariaLabel = `${definition.title}, along the time`;
-    this.#empty = element("p", { className: "plot-empty", textContent: "Loading", ariaHidden: "true" });
+    this.#empty = element("p", { className: "plot-empty", ariaHidden: "true" });
     this.#summary = element("span", { className: "hidden" });
     parent.append(
       element(
@@ -93,14 +98,14 @@ export class Chart {
   }
 
   #options() {
-    const { lines, axis, bars, least } = this.#definition;
+    const { lines, axis, bars, least, steps } = this.#definition;
     const grid = { stroke: () => color("--line"), width: 1 };
     const axes = { stroke: () => color("--muted"), font: "11px system-ui, sans-serif", grid, ticks: { show: false } };
     return {
       width: 300,
       height: HEIGHT_PX,
       legend: { show: false },
-      padding: [8, 8, 0, 0],
+      padding: [8, 18, 0, 0],
       cursor: { sync: { key: SYNC }, drag: { x: false, y: false }, y: false, points: { size: 6 } },
       scales: {
         x: { range: () => [this.#now_s - this.#span_s, this.#now_s] },
@@ -108,8 +113,8 @@ export class Chart {
         y: { range: (_, low, high) => [0, Math.max(least, (high ?? 0) * 1.1)] },
       },
       axes: [
-        { ...axes, size: 24, space: 70, values: (_, times) => times.map((time) => clock(new Date(time * 1000)).slice(-8, -3)) },
-        { ...axes, size: AXIS_PX, space: 32, values: (_, values) => values.map(axis) },
+        { ...axes, size: 22, space: 70, values: (_, times) => times.map((time) => clock(new Date(time * 1000)).slice(-8, -3)) },
+        { ...axes, size: AXIS_PX, space: 32, incrs: steps, values: (_, values) => values.map(axis) },
       ],
       series: [
         {},
@@ -119,6 +124,7 @@ export class Chart {
           fill: bars ? () => color(line.color) : undefined,
           width: bars ? 0 : 1.75,
           dash: line.dash,
+          gaps: wideGaps,
           paths: bars ? uPlot.paths.bars({ size: [0.8, 10, 2] }) : undefined,
           points: bars
             ? { show: false }
@@ -147,7 +153,7 @@ export class Chart {
     lines.forEach((_, index) => setText(this.#values[index], write(shown[index])));
     const hasValues = this.#rows.some((row) => row.some((value) => value != null));
     this.#empty.hidden = hasValues;
-    setText(this.#empty, this.#now_s === 0 ? "Loading" : "Nothing in this time");
+    setText(this.#empty, this.#now_s === 0 ? "Waiting for the server" : "Nothing in this time");
     const place = this.#place;
     place.ariaValueMin = "0";
     place.ariaValueMax = String(Math.max(0, this.#times.length - 1));

@@ -6,7 +6,10 @@ import { bytes, count, factor, NONE, withMs } from "./format.js";
 
 const MIB = 1024 * 1024;
 
-const whole = (value) => (Number.isInteger(value) ? String(value) : "");
+/** What is counted is counted in whole numbers. */
+const COUNTED = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000, 100_000];
+
+const whole = (value) => value.toLocaleString("en");
 const one = (value) => (value == null ? NONE : Number(value.toFixed(1)).toLocaleString("en"));
 
 const DEFINITIONS = [
@@ -18,7 +21,7 @@ const DEFINITIONS = [
     lines: [
       { key: "latency_p50_ms", name: "p50", color: "--series-1" },
       { key: "latency_p95_ms", name: "p95", color: "--series-2" },
-      { key: "compute_p50_ms", name: "compute p50", color: "--series-3", dash: [4, 3] },
+      { key: "compute_p50_ms", name: "compute", color: "--series-3", dash: [4, 3] },
     ],
   },
   {
@@ -32,17 +35,19 @@ const DEFINITIONS = [
     title: "Streams",
     write: one,
     axis: whole,
+    steps: COUNTED,
     least: 4,
     lines: [
-      { key: "connections", name: "connections", color: "--series-1" },
+      { key: "connections", name: "connected", color: "--series-1" },
       { key: "sessions", name: "sessions", color: "--series-2", dash: [4, 3] },
-      { key: "audio_s_per_s", name: "audio, s per s", color: "--series-3" },
+      { key: "audio_s_per_s", name: "audio s/s", color: "--series-3" },
     ],
   },
   {
     title: "Queue and batches",
     write: one,
     axis: whole,
+    steps: COUNTED,
     least: 4,
     lines: [
       { key: "queue", name: "waiting", color: "--series-1" },
@@ -54,6 +59,8 @@ const DEFINITIONS = [
     write: (value) => bytes(value == null ? value : value * MIB),
     axis: (value) => (value >= 1024 ? `${Number((value / 1024).toFixed(1))} GiB` : `${value} MiB`),
     least: 256,
+    // Halves and doubles, so that the axis reads well in GiB too.
+    steps: Array.from({ length: 16 }, (_, power) => 32 * 2 ** power),
     scale: 1 / MIB,
     lines: [
       { key: "process_bytes", name: "process", color: "--series-1" },
@@ -64,6 +71,7 @@ const DEFINITIONS = [
     title: "Errors",
     write: count,
     axis: whole,
+    steps: COUNTED,
     least: 4,
     bars: true,
     lines: [{ key: "errors", name: "errors told to clients", color: "--bad" }],

@@ -2,6 +2,9 @@
 
 export const NONE = "–";
 
+/** Between a number and its unit: no line is broken there. */
+const SPACE = "\u00a0";
+
 const known = (write) => (value) => (value === null || value === undefined ? NONE : write(value));
 
 export const count = known((value) => value.toLocaleString("en"));
@@ -9,11 +12,11 @@ export const count = known((value) => value.toLocaleString("en"));
 export const milliseconds = known((value) =>
   (value < 10 ? value.toFixed(1) : Math.round(value).toLocaleString("en")));
 
-export const withMs = known((value) => `${milliseconds(value)} ms`);
+export const withMs = known((value) => `${milliseconds(value)}${SPACE}ms`);
 
 export const factor = known((value) => value.toFixed(value < 0.1 ? 3 : 2));
 
-export const percent = known((value) => `${Math.round(value * 100)} %`);
+export const percent = known((value) => `${Math.round(value * 100)}${SPACE}%`);
 
 export const bytes = known((value) => {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -23,11 +26,11 @@ export const bytes = known((value) => {
     amount /= 1024;
     unit += 1;
   }
-  return `${unit === 0 || amount >= 100 ? Math.round(amount) : amount.toFixed(1)} ${units[unit]}`;
+  return `${unit === 0 || amount >= 100 ? Math.round(amount) : amount.toFixed(1)}${SPACE}${units[unit]}`;
 });
 
 /** Of audio, in seconds: to a tenth while that can be seen. */
-export const audio = known((value_s) => (value_s < 60 ? `${value_s.toFixed(1)} s` : duration(value_s)));
+export const audio = known((value_s) => (value_s < 60 ? `${value_s.toFixed(1)}${SPACE}s` : duration(value_s)));
 
 /** Of time, in seconds: the two largest units. */
 export const duration = known((value_s) => {
@@ -39,11 +42,11 @@ export const duration = known((value_s) => {
     [whole % 60, "s"],
   ];
   const first = parts.findIndex(([amount]) => amount > 0);
-  if (first < 0) return "0 s";
+  if (first < 0) return `0${SPACE}s`;
   return parts
     .slice(first, first + 2)
     .filter(([amount], index) => index === 0 || amount > 0)
-    .map(([amount, unit]) => `${amount} ${unit}`)
+    .map(([amount, unit]) => `${amount}${SPACE}${unit}`)
     .join(" ");
 });
 

@@ -4,7 +4,7 @@
 import { Charts } from "./charts.js";
 import { byId, setNotice, setText } from "./dom.js";
 import { clock, duration } from "./format.js";
-import { showOverview } from "./overview.js";
+import { showOverview, showUnknown } from "./overview.js";
 import { Poller } from "./poller.js";
 import { NotKept, Server, TokenNeeded, Unreachable } from "./server.js";
 import { Session } from "./session.js";
@@ -42,7 +42,7 @@ class Page {
       this.#sessions.update(data);
       byId("content").ariaBusy = "false";
       this.#answered_ms = Date.now();
-      await this.#session.refresh();
+      await this.#session.refresh(new Date(data.now));
       this.#trouble = null;
       this.#enter(this.#poller.isPaused ? "paused" : "live");
     } catch (error) {
@@ -54,6 +54,7 @@ class Page {
       const isTheirs = error instanceof Unreachable || error instanceof NotKept;
       if (!isTheirs) console.error(error);
       this.#trouble = isTheirs ? error.message : "its answer cannot be shown";
+      showUnknown();
       this.#enter("lost");
     }
     return true;

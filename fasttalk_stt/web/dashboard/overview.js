@@ -25,7 +25,7 @@ export function showOverview(data) {
   showMemory(data);
   showEngine(data.engine);
   showBreakers(data.breakers);
-  showTotals(data.totals);
+  showTotals(data);
   showCounts(data.totals);
 }
 
@@ -37,8 +37,17 @@ function showBar({ version, readiness, reasons, uptime_s }) {
   if (readiness === "ready" && reasons.length > 0) [name, tone] = ["Not ready", "bad"];
   setText(byId("readiness"), name);
   byId("readiness").dataset.tone = tone;
+  document.title = `${name}: Fasttalk STT`;
   byId("reasons").dataset.tone = tone === "bad" ? "bad" : "warn";
   setNotice(byId("reasons"), reasons.length > 0 ? `No new connection is taken: ${reasons.join("; ")}.` : null);
+}
+
+/** The server does not answer: whatever it was, it is not known to be that now. */
+export function showUnknown() {
+  setText(byId("readiness"), "Unknown");
+  byId("readiness").dataset.tone = "idle";
+  document.title = "No answer: Fasttalk STT";
+  setNotice(byId("reasons"), null);
 }
 
 function showConnections({ connections, engine }) {
@@ -47,9 +56,9 @@ function showConnections({ connections, engine }) {
   fill(byId("connections-meter"), connections.active / connections.max);
   const states = Object.entries(connections.by_state).filter(([, amount]) => amount > 0);
   const texts = states.map(([state, amount]) => `${count(amount)} ${words(state)}`);
-  setText(byId("connections-note"), [...texts, `${count(connections.total)} since the start`].join(" · "));
+  setText(byId("connections-note"), texts.join(" · ") || "nobody is connected");
   setText(byId("headroom"), count(connections.headroom_streams));
-  setText(byId("headroom-note"), `engine's pressure ${pressureText(engine.pressure)}`);
+  setText(byId("headroom-note"), `pressure ${pressureText(engine.pressure)}`);
   fill(byId("pressure-meter"), typeof engine.pressure === "number" ? engine.pressure : 0);
 }
 
@@ -101,7 +110,7 @@ function showEngine(engine) {
     ["Model", engine.model],
     ["Preferred", isFallback ? `${engine.preferred_model}: fallen back` : "the same"],
     ["Device", engine.device],
-    ["Numbers", engine.compute_type ?? NONE],
+    ["Compute type", engine.compute_type ?? NONE],
     ["Pressure", pressureText(engine.pressure)],
   ]);
 }
@@ -121,8 +130,9 @@ function showBreakers(breakers) {
   });
 }
 
-function showTotals(totals) {
+function showTotals({ totals, connections }) {
   setFacts(byId("totals"), [
+    ["Connections", count(connections.total)],
     ["Sessions", count(totals.sessions)],
     ["Audio heard", audio(totals.audio_s)],
     ["Texts sent", count(totals.transcriptions)],

@@ -38,8 +38,12 @@ export class Session {
     addEventListener("hashchange", () => this.#follow());
   }
 
-  /** Ask for the open session, where there is one that may have changed. Throws as the server does, but NotKept. */
-  async refresh() {
+  /**
+   * Ask for the open session, where there is one that may have changed. Throws as the server does, but NotKept.
+   *
+   * @param now the server's time, a Date
+   */
+  async refresh(now) {
     // Of an address that was there before the page was.
     if (this.#key === null) this.#open();
     const key = this.#key;
@@ -47,7 +51,7 @@ export class Session {
     try {
       const session = await this.#server.session(key);
       if (this.#key !== key) return;
-      this.#show(session);
+      this.#show(session, now);
       setNotice(byId("session-trouble"), null);
       // Ended: nothing will change.
       this.#isFinished = session.state !== "live";
@@ -93,10 +97,10 @@ export class Session {
     byId("events-empty").hidden = true;
   }
 
-  #show(session) {
+  #show(session, now) {
     const started = new Date(session.started_at);
     const isLive = session.state === "live";
-    const end_s = ((isLive ? Date.now() : Date.parse(session.ended_at)) - started.getTime()) / 1000;
+    const end_s = ((isLive ? now : new Date(session.ended_at)) - started) / 1000;
     const last_s = session.events.at(-1)?.at_s ?? 0;
     setText(byId("session-id"), session.session_id);
     setText(
@@ -105,8 +109,7 @@ export class Session {
     );
     showFacts(session);
     showAccount(session.account);
-    // A live session's line grows with it, but not by the difference of two computers' clocks.
-    showTimeline(byId("timeline"), session.events, Math.max(last_s, session.audio_s, isLive ? 0 : end_s));
+    showTimeline(byId("timeline"), session.events, Math.max(last_s, end_s));
     showEvents(session.events);
   }
 }
@@ -146,7 +149,7 @@ function showAccount(account) {
     keyOf: ({ name }) => name,
     make: ({ name }) => element("div", {}, element("dt", {}, element("i", { className: "swatch" }), name), element("dd")),
     update(row, { color, value_ms }) {
-      row.querySelector("i").style.borderColor = `var(${color})`;
+      row.querySelector("i").style.color = `var(${color})`;
       setText(row.lastElementChild, `${audio(value_ms / 1000)}, ${percent(value_ms / Math.max(1, account.received_ms))}`);
     },
   });
@@ -173,8 +176,8 @@ function occurrence(events, index) {
 }
 
 function newEvent() {
-  const row = element("tr");
-  for (const className of ["number", "", "number mid", "what", "number mid", "number", "number mid"]) {
+  const row = element("tr", {}, element("th", { scope: "row", className: "number" }));
+  for (const className of ["", "number mid", "what", "number mid", "number", "number mid"]) {
     row.append(element("td", { className }));
   }
   row.cells[1].append(element("span", { className: "badge" }));

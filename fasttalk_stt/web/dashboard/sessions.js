@@ -12,13 +12,14 @@ const COLUMNS = [
   ["wide clip", ({ principal }) => principal ?? NONE],
   ["number", ({ audio_s }) => audio(audio_s)],
   ["number mid", ({ transcriptions }) => count(transcriptions)],
-  ["number wide", ({ onsets, rejections }) => (rejections > 0 ? `${count(onsets)} (${count(rejections)} rejected)` : count(onsets))],
+  ["number wide", ({ onsets }) => count(onsets)],
+  ["number wide", ({ rejections }) => count(rejections)],
   ["number mid", ({ errors }) => count(errors)],
   ["number mid", ({ latency_p50_ms }) => milliseconds(latency_p50_ms)],
   ["number", ({ latency_p95_ms }) => milliseconds(latency_p95_ms)],
   ["number wide", ({ real_time_factor }) => factor(real_time_factor)],
 ];
-const ERRORS_COLUMN = 7;
+const ERRORS_COLUMN = 8;
 
 export class Sessions {
   #latest = null;

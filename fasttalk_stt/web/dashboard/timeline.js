@@ -11,17 +11,20 @@ const LANES = [
   ["error", "Errors", "--bad"],
 ];
 
-/** Show `events` from 0 to `end_s`, in seconds since the session began. */
+/** Show `events` from the first that is kept to `end_s`, in seconds since the session began. */
 export function showTimeline(place, events, end_s) {
   const lanes = LANES.filter(([kind]) => events.some((event) => event.kind === kind));
   place.hidden = lanes.length === 0;
-  const length_s = Math.max(1, end_s);
+  const start_s = events[0]?.at_s ?? 0;
+  const length_s = Math.max(1, end_s - start_s);
   reconcile(place, [...lanes, ["axis"]], {
     keyOf: ([kind]) => kind,
     make: ([kind, name]) => (kind === "axis" ? newAxis() : newLane(name)),
     update(lane, [kind, , color]) {
       if (kind === "axis") {
-        setText(lane.lastElementChild.lastElementChild, duration(length_s));
+        const [first, last] = lane.lastElementChild.children;
+        setText(first, duration(start_s));
+        setText(last, duration(start_s + length_s));
         return;
       }
       const marks = events.map((event, index) => ({ ...event, index })).filter((event) => event.kind === kind);
@@ -29,7 +32,7 @@ export function showTimeline(place, events, end_s) {
         keyOf: ({ at_s, index }) => `${at_s} ${index}`,
         make: () => element("i"),
         update(mark, { at_s }) {
-          mark.style.insetInlineStart = `${Math.min(100, (at_s / length_s) * 100)}%`;
+          mark.style.insetInlineStart = `${Math.min(100, ((at_s - start_s) / length_s) * 100)}%`;
           mark.style.backgroundColor = `var(${color})`;
         },
       });
@@ -45,5 +48,5 @@ const newAxis = () =>
     "div",
     { className: "lane axis" },
     element("span"),
-    element("div", {}, element("small", { textContent: "0 s" }), element("small")),
+    element("div", {}, element("small"), element("small")),
   );
