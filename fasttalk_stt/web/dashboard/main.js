@@ -40,7 +40,7 @@ class Page {
       showOverview(data);
       this.#charts.update(data);
       this.#sessions.update(data);
-      byId("content").ariaBusy = "false";
+      byId("numbers").ariaBusy = "false";
       this.#answered_ms = Date.now();
       await this.#session.refresh(new Date(data.now));
       this.#trouble = null;
@@ -94,7 +94,9 @@ class Page {
     if (isLost && age_s !== null) text += ` for ${duration(age_s)}`;
     setText(byId("link-text"), text);
     const since = age_s === null ? "Nothing is known of it yet." : `What is shown is ${duration(age_s)} old.`;
-    setNotice(byId("lost"), isLost ? `The server is gone: ${this.#trouble}. ${since} Trying again every 2 s.` : null);
+    const told = isLost ? `The server is gone: ${this.#trouble}. ${since} Trying again every 2 s.` : null;
+    setNotice(byId("lost"), told);
+    this.#session.tellLost(told);
   }
 }
 

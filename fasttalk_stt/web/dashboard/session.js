@@ -52,7 +52,6 @@ export class Session {
       const session = await this.#server.session(key);
       if (this.#key !== key) return;
       this.#show(session, now);
-      setNotice(byId("session-trouble"), null);
       // Ended: nothing will change.
       this.#isFinished = session.state !== "live";
     } catch (error) {
@@ -65,6 +64,11 @@ export class Session {
       if (error instanceof TokenNeeded) this.#drawer.close();
       throw error;
     }
+  }
+
+  /** Say in the drawer too that the server is gone; null: it is not. */
+  tellLost(text) {
+    if (this.#key !== null && !this.#isFinished) setNotice(byId("session-trouble"), text);
   }
 
   #follow() {
