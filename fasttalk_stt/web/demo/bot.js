@@ -5,13 +5,10 @@ const FADE_OUT_S = 0.015; // without a click
 const STEP_BACK_S = 0.4; // going on, it repeats a little: the word that was cut off
 
 export class Bot {
-  /** `onEnvelope({at, audible})` tells when its gain reached zero or left it, on the audio clock. */
-  static async load(context, url, onEnvelope) {
-    const answer = await fetch(url);
-    if (!answer.ok) throw new Error(`${url} answered ${answer.status}`);
-    return new Bot(context, await context.decodeAudioData(await answer.arrayBuffer()), onEnvelope);
-  }
-
+  /**
+   * `clip` is an AudioBuffer; `onEnvelope({at, audible})` tells when the bot's gain reached zero or left
+   * it, on the audio clock.
+   */
   constructor(context, clip, onEnvelope) {
     this.context = context;
     this.clip = clip;

@@ -3,7 +3,14 @@
 import { Bot } from "./bot.js";
 import { Measurements } from "./measurements.js";
 import { Panels } from "./panels.js";
-import { explainLoss, explainMicrophone, explainRefusal } from "./refusals.js";
+import {
+  Told,
+  explainEnd,
+  explainLoss,
+  explainMicrophone,
+  explainRefusal,
+  fetchFile,
+} from "./refusals.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
 import { Capture, FileSource, Microphone, measure } from "./sources.js";
@@ -12,7 +19,8 @@ import { Turns } from "./turns.js";
 import { Waveform } from "./waveform.js";
 import { WireLog } from "./wire_log.js";
 
-const BEHIND_S = 2.5;
+/** Words of long speech come up to 3.5 s after they were said. */
+const BEHIND_S = 4;
 /** After a recording's last sample, so that its last utterance ends by itself. */
 const AFTER_FILE_MS = 1_200;
 /** For the last results; the server's own limit on one is 10 s. */
@@ -28,13 +36,16 @@ class Demo {
   #capture = null;
   #source = null;
   #session = null;
+  #begun = false; // the first frame is sent, so positions have a time
+  #ended = null; // why the server ended the session, where it did
   #lastError = null;
+  #attempt = 0;
   #timer = null;
   #retry = null;
   #credential = sessionStorage.getItem(CREDENTIAL) ?? "";
 
   constructor() {
-    const now = () => this.#context?.currentTime ?? 0;
+    const now = () => this.now;
     this.state = "idle"; // "starting", "live", "ending"
     this.measurements = new Measurements(now);
     this.transcript = new Transcript({
@@ -51,7 +62,12 @@ class Demo {
       onContext: () => this.#sendContext(),
     });
     this.#listen();
+    this.#become("idle");
     requestAnimationFrame(() => this.#animate());
+  }
+
+  get now() {
+    return this.#context?.currentTime ?? 0;
   }
 
   #listen() {
@@ -103,14 +119,23 @@ class Demo {
   /** Opens a source, then a session for it. What fails is told, with a button to try again. */
   async #start(open) {
     if (this.state !== "idle") return;
+    this.#attempt += 1;
+    const attempt = this.#attempt;
     this.#retry = open;
     this.#become("starting");
     this.panels.notice(null);
     try {
       await this.#prepareAudio();
-      this.#source = await open();
+      const source = await open();
+      if (attempt !== this.#attempt || this.state !== "starting") {
+        source.stop(); // somebody pressed Stop meanwhile
+        return;
+      }
+      this.#source = source;
     } catch (error) {
-      this.#finish(error instanceof Untold ? error.message : `This browser cannot do it: ${error.message}`);
+      if (attempt !== this.#attempt || this.state !== "starting") return;
+      const text = error instanceof Told ? error.message : `This browser cannot do it: ${error.message}`;
+      this.#finish(text);
       return;
     }
     this.#connect();
@@ -125,7 +150,8 @@ class Demo {
     }
     await this.#context.resume();
     if (this.#bot) return;
-    this.#bot = await Bot.load(this.#context, "bot.flac", (change) => {
+    const clip = await this.#context.decodeAudioData(await fetchFile("bot.flac"));
+    this.#bot = new Bot(this.#context, clip, (change) => {
       this.measurements.envelope(change);
       this.waveform.botTalks(change.at, change.audible);
       this.#showBot();
@@ -145,7 +171,7 @@ class Demo {
       const echoCancellation = this.settings.get("echo_cancellation");
       return await Microphone.open(this.#context, { echoCancellation });
     } catch (error) {
-      throw new Untold(explainMicrophone(error));
+      throw new Told(explainMicrophone(error));
     }
   }
 
@@ -153,17 +179,16 @@ class Demo {
     try {
       return await FileSource.open(this.#context, await file.arrayBuffer(), file.name);
     } catch {
-      throw new Untold(`${file.name} cannot be read as audio. WAV, FLAC, MP3, Ogg and M4A mostly can.`);
+      throw new Told(`${file.name} cannot be read as audio. WAV, FLAC, MP3, Ogg and M4A mostly can.`);
     }
   }
 
   async #openSample() {
-    const answer = await fetch("sample.flac");
-    if (!answer.ok) throw new Untold("The server does not give its sample out. Try again in a moment.");
-    return FileSource.open(this.#context, await answer.arrayBuffer(), "sample.flac");
+    return FileSource.open(this.#context, await fetchFile("sample.flac"), "sample.flac");
   }
 
   #connect() {
+    this.#ended = null;
     this.#lastError = null;
     this.#capture = new Capture(this.#context, (frame) => this.#frame(frame));
     const config = this.settings.config(this.#capture.rateHz);
@@ -185,13 +210,14 @@ class Demo {
     this.waveform.add(at, samples.length / this.#capture.rateHz, peaks);
     this.panels.level(db);
     if (!this.#session?.takesAudio) return;
-    if (this.measurements.sessionStartedAt === null) this.#begin(at);
+    if (!this.#begun) this.#begin(at);
     this.#session.sendAudio(samples);
     this.measurements.framesSent += 1;
   }
 
   /** The first frame that is sent: the session's clock begins with it, and a recording right behind. */
   #begin(at) {
+    this.#begun = true;
     const isFile = this.#source.kind === "file";
     if (isFile) {
       const behindS = this.settings.get("behind") && !byId("bot").checked ? BEHIND_S : 0;
@@ -205,7 +231,8 @@ class Demo {
   }
 
   #fileEnded() {
-    this.#timer = setTimeout(() => this.#stop(), AFTER_FILE_MS);
+    // People may hear it later than the server.
+    this.#timer = setTimeout(() => this.#stop(), AFTER_FILE_MS + this.#source.behindS * 1000);
   }
 
   #sendContext() {
@@ -217,15 +244,17 @@ class Demo {
     this.log.received(message);
     const { data, type } = message;
     if (type === "session_started") {
-      this.measurements.sessionStartedAt = null;
       if (this.#source.kind === "microphone") {
         this.#source.start(this.#capture.input, () => this.#sourceGone());
       }
       return;
     }
     if (type === "error") this.#error(message.error);
-    if (type === "session_ended") this.#session.close();
-    if (!data || this.measurements.sessionStartedAt === null) return;
+    if (type === "session_ended") {
+      this.#ended = message.reason;
+      this.#session.close();
+    }
+    if (!data || !this.#begun) return;
     this.measurements.take(message);
     this.#turns.take(message);
     this.transcript.take(message, {
@@ -253,7 +282,7 @@ class Demo {
   }
 
   #error(error) {
-    this.#lastError = error.message;
+    this.#lastError = { text: error.message, at: performance.now() };
     this.panels.notice(error.message);
     // What the server refused did not begin a session, and no other answer will come.
     if (!this.#session.started) this.#session.close();
@@ -280,10 +309,13 @@ class Demo {
   }
 
   async #closed(how) {
+    const error = this.#lastError;
     if (how.asked) {
-      this.#finish(this.#lastError);
+      this.#finish(this.#session.started ? explainEnd(this.#ended) : (error?.text ?? null));
     } else if (how.opened) {
-      this.#finish(explainLoss(how, this.#lastError));
+      // An older error was another matter.
+      const isCause = error && performance.now() - error.at < 3_000;
+      this.#finish(explainLoss(how, isCause ? error.text : null));
     } else {
       const { kind, text } = await explainRefusal(this.#credential);
       if (kind === "credential") this.#askForCredential(text);
@@ -307,14 +339,17 @@ class Demo {
     this.#source?.stop();
     this.#capture?.stop();
     this.#source = this.#capture = this.#session = null;
-    this.measurements.sessionStartedAt = null;
+    this.#begun = false;
     this.transcript.end();
     if (problem) {
       this.log.note(problem);
       this.panels.notice(problem, { again: true });
     }
     this.#become("idle");
-    this.#context?.suspend();
+    // Once the bot has faded out.
+    setTimeout(() => {
+      if (this.state === "idle") this.#context?.suspend();
+    }, 200);
   }
 
   #become(state) {
@@ -337,15 +372,11 @@ class Demo {
   }
 
   #follow() {
-    const { sessionStartedAt } = this.measurements;
-    if (sessionStartedAt === null || this.#source?.kind !== "file") return;
+    if (!this.#begun || this.#source?.kind !== "file") return;
     const heardAt = this.#context.currentTime - this.#source.behindS - (this.#context.outputLatency || 0);
-    this.transcript.hear((heardAt - sessionStartedAt) * 1000);
+    this.transcript.hear((heardAt - this.measurements.sessionStartedAt) * 1000);
   }
 }
-
-/** Its message is for people. */
-class Untold extends Error {}
 
 const demo = new Demo();
 
@@ -353,6 +384,10 @@ const demo = new Demo();
 window.fasttalkDemo = {
   get state() {
     return demo.state;
+  },
+  /** The audio clock. */
+  get now() {
+    return demo.now;
   },
   get measurements() {
     return demo.measurements.toJSON();

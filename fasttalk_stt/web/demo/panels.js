@@ -42,16 +42,16 @@ export class Panels {
     status.textContent =
       state === "live" && source?.kind === "file" ? `Playing ${source.name}` : STATES[state];
     const isIdle = state === "idle";
-    for (const id of ["microphone", "choose", "sample"]) byId(id).hidden = !isIdle;
-    byId("source-hint").hidden = !isIdle;
     const stop = byId("stop");
-    const hadFocus = document.activeElement === stop || document.activeElement === document.body;
+    const starts = ["microphone", "choose", "sample"].map(byId);
+    const focused = document.activeElement;
+    for (const button of starts) button.hidden = !isIdle;
+    byId("source-hint").hidden = !isIdle;
     stop.hidden = isIdle;
-    stop.disabled = state === "ending";
-    stop.textContent = state === "ending" ? "Finishing …" : "Stop";
-    // The focus goes where the button was.
-    if (hadFocus && state === "starting") stop.focus();
-    if (hadFocus && isIdle) byId("microphone").focus();
+    stop.textContent = state === "ending" ? "Finishing … (skip)" : "Stop";
+    // Who works with the keyboard goes on where the button was.
+    if (starts.includes(focused) && !isIdle) stop.focus();
+    if (focused === stop && isIdle) starts[0].focus();
     if (state === "live") this.voice("quiet");
     if (isIdle) {
       this.voice("idle");

@@ -3,6 +3,23 @@
 
 import { serverUrl } from "./session.js";
 
+/** An error whose message is for people. */
+export class Told extends Error {}
+
+const UNREACHABLE = "The server cannot be reached. Is it running, and is the network there?";
+
+/** A file of this page as an ArrayBuffer. Throws Told. */
+export async function fetchFile(name) {
+  let answer;
+  try {
+    answer = await fetch(name);
+    if (answer.ok) return await answer.arrayBuffer();
+  } catch {
+    throw new Told(UNREACHABLE);
+  }
+  throw new Told(`The server does not give ${name} out (${answer.status}). Try again in a moment.`);
+}
+
 /** {kind, text}; kind "credential" where one is missing or wrong, else "server". */
 export async function explainRefusal(credential) {
   let answer;
@@ -12,7 +29,7 @@ export async function explainRefusal(credential) {
       cache: "no-store",
     });
   } catch {
-    return server("The server cannot be reached. Is it running, and is the network there?");
+    return server(UNREACHABLE);
   }
   if (answer.status === 401) {
     return {
@@ -64,6 +81,13 @@ export function explainLoss({ code, reason }, last) {
   if (code === 1011) return "The server had an internal fault and ended the connection.";
   if (code === 1013) return "The server has too much to do and ended the connection.";
   return "The connection to the server was lost.";
+}
+
+/** Why the server ended a session, null where that was asked for. */
+export function explainEnd(reason) {
+  if (reason === "draining") return explainLoss({ code: 1001 }, null);
+  if (reason === "session_too_long") return "The session had lasted as long as the server allows.";
+  return null;
 }
 
 /** Why there is no microphone. `error` is what getUserMedia rejected with. */

@@ -18,7 +18,6 @@ const REJECTIONS = {
 
 export class Transcript {
   #items = new Map();
-  #onset = null; // of the utterance that speaks: where it began, to be told in its item
   #words = new Bounded(MAX_WORDS);
   #lit = null;
   #forgotten = 0;
@@ -36,14 +35,12 @@ export class Transcript {
     this.follows = follows;
     this.#words.clear();
     this.#light(null);
-    this.view.list.dataset.follows = follows;
   }
 
   /** What is open will not be finished. */
   end() {
     for (const item of this.order) this.#showPartial(item, "", "");
-    this.#light(null);
-    for (const item of this.order) item.element.classList.remove("ahead-possible");
+    this.hear(Infinity);
   }
 
   clear() {
