@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from time import perf_counter
 
 import structlog
 import trio
@@ -50,6 +51,7 @@ from fasttalk_stt.protocol.server_messages import Metadata, ServerMessage
 from fasttalk_stt.protocol.stamps import rfc3339
 from fasttalk_stt.protocol.state import ConnectionState, StateMachine, Transition
 from fasttalk_stt.settings import Settings
+from fasttalk_stt.telemetry.telemetry import NO_TELEMETRY, Telemetry
 
 INCOMING_ITEMS = 2048
 """Between receiver and listener. MAX_PENDING_SECONDS (60 s: 1,875 frames of 512 samples) is the bound
@@ -95,17 +97,19 @@ class Connection:
         audio: Bucket | None = None,
         must_resume: bool = False,
         wall_clock: Callable[[], datetime] = _utc_now,
+        telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
         """`sessions` is shared by the connections of a server; alone, a connection needs none.
 
         `principal` is whose it is; `audio` what they may still send, in seconds, None for any amount. With
-        `must_resume` the first session must be one that goes on.
+        `must_resume` the first session must be one that goes on. `telemetry` is told what happens.
         """
         self._transport = transport
         self._settings = settings
         self._sessions = SessionRegistry() if sessions is None else sessions
         self._principal = principal
         self._wall_clock = wall_clock
+        self._telemetry = telemetry.connection(principal.kind, str(principal))
         self._machine = StateMachine()
         self._session_ids: list[str] = []
         self._drain_asked = trio.Event()
@@ -130,6 +134,7 @@ class Connection:
             receive_outbox,
             transport,
             wall_clock=wall_clock,
+            telemetry=self._telemetry,
             progressed=self._progressed,
             ended=self._release,
             closed=self._finish,
@@ -143,6 +148,7 @@ class Connection:
             languages=scheduler.supported_languages,
             ears=ears,
             wall_clock=wall_clock,
+            telemetry=self._telemetry,
             perform=self._perform,
             started=self._claim,
             audio=audio,
@@ -154,6 +160,7 @@ class Connection:
             self._transcriber,
             perform=self._perform,
             effort=lambda: _EFFORTS[scheduler.load().pressure],
+            telemetry=self._telemetry,
             is_held_back=lambda: self._receiver.is_held_back,
         )
 
@@ -202,6 +209,8 @@ class Connection:
         except* Exception as group:  # noqa: BLE001 - the boundary: it is logged and told
             await self._fail(group)
         finally:
+            self._sender.lose_session()
+            self._telemetry.closed(self._close_code)
             for session_id in self._session_ids:
                 self._sessions.release(session_id, self)
             if self._machine.state is not ConnectionState.ERROR:
@@ -265,6 +274,12 @@ class Connection:
             self._sessions.release(session_id, self)
         self._progressed()
 
+    @property
+    def _close_code(self) -> int | None:
+        if self._machine.state is ConnectionState.ERROR:
+            return CloseCode.INTERNAL
+        return self._sender.close_code
+
     def _finish(self) -> None:
         """The close frame is out: nothing else matters any more."""
         self._scope.cancel()
@@ -304,5 +319,10 @@ class Connection:
         session_id = self._session_ids[-1] if self._session_ids else None
         metadata = Metadata(session_id, rfc3339(self._wall_clock()), None, None)
         with trio.move_on_after(CLEANUP_S, shield=True):
-            await self._transport.send(encode_server_message(error_message(failure), metadata))
+            began_s = perf_counter()
+            text = encode_server_message(error := error_message(failure), metadata)
+            await self._transport.send(text)
+            self._telemetry.message_sent(
+                error, len(text.encode()), perf_counter() - began_s, since_speech_s=None
+            )
             await self._transport.close(CloseCode.INTERNAL, failure.kind.code)

@@ -29,6 +29,7 @@ from fasttalk_stt.connection.live import (
     Outgoing,
     Saying,
 )
+from fasttalk_stt.connection.timed_detector import TimedDetector
 from fasttalk_stt.connection.transport import Transport
 from fasttalk_stt.conversation.effects import Effect
 from fasttalk_stt.conversation.segmenter import SegmenterLimits
@@ -65,6 +66,7 @@ from fasttalk_stt.protocol.errors import (
 )
 from fasttalk_stt.protocol.server_messages import Pong
 from fasttalk_stt.settings import Settings
+from fasttalk_stt.telemetry.telemetry import ConnectionTelemetry
 
 Perform = Callable[[LiveSession, Iterable[Effect]], Awaitable[None]]
 
@@ -85,6 +87,7 @@ class Receiver:
         languages: frozenset[str],
         ears: Ears,
         wall_clock: Callable[[], datetime],
+        telemetry: ConnectionTelemetry,
         perform: Perform,
         started: Callable[[str], None],
         audio: Bucket | None = None,
@@ -102,6 +105,7 @@ class Receiver:
         self._languages = languages
         self._ears = ears
         self._wall_clock = wall_clock
+        self._telemetry = telemetry
         self._perform = perform
         self._started = started
         self._intake = Intake(settings.message_rate_limit, audio)
@@ -148,6 +152,7 @@ class Receiver:
                 received_s = 0.0 if live is None else live.session.received_s
                 try:
                     if isinstance(raw, str):
+                        self._telemetry.text_received(len(raw.encode(errors="surrogatepass")))
                         if await self._is_in_rate():
                             await self._take_message(decode_client_message(raw))
                     elif raw is not None:
@@ -156,12 +161,16 @@ class Receiver:
                     await self._report(error)
                 if not isinstance(raw, str):
                     audio_s = 0.0 if live is None else live.session.received_s - received_s
+                    self._telemetry.frame_received(len(raw or b""), audio_s)
                     if hold_s := self._intake.frame(audio_s, trio.current_time()):
+                        self._telemetry.held_back(hold_s)
                         await trio.sleep(hold_s)
 
     async def _is_in_rate(self) -> bool:
         """Count a text message; returns whether to act on it."""
         verdict = self._intake.text(trio.current_time())
+        if verdict is not Verdict.TAKE:
+            self._telemetry.text_dropped()
         if verdict in {Verdict.TELL, Verdict.PART}:
             await self._report(self._intake.excess())
         if verdict is Verdict.PART:
@@ -271,7 +280,9 @@ class Receiver:
                 endpointer=self._ears.endpointer,
                 speculates=settings.speculation,
             ),
-            detector=self._ears.make_detector(config.vad_sensitivity),
+            detector=TimedDetector(
+                self._ears.make_detector(config.vad_sensitivity), self._telemetry
+            ),
             backchannels=self._ears.backchannels,
             model=self._model,
             wall_clock=self._wall_clock,

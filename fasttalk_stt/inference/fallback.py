@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 import trio
-from attrs import evolve
+from attrs import evolve, frozen
 
 from fasttalk_stt.inference.engine import DecodeRequest, Engine, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, GpuMemoryExhaustedError
@@ -23,6 +23,14 @@ LONGEST_RETURN_S = 1800.0
 loading costs seconds of the machine."""
 
 _log = structlog.get_logger(__name__)
+
+
+@frozen
+class FallbackStatistics:
+    """How often a smaller model took over, and how often a better one was back."""
+
+    fallen: int = 0
+    returned: int = 0
 
 
 class UnloadableEngine(Engine, Protocol):
@@ -47,6 +55,7 @@ class FallbackEngine:
         self._languages: frozenset[str] = frozenset()
         self._moving = trio.Lock()
         self._fell = trio.Event()
+        self.statistics = FallbackStatistics()
 
     @property
     def model_name(self) -> str:
@@ -144,6 +153,8 @@ class FallbackEngine:
                 self._index, self._is_loaded = index, True
                 self._languages = engine.supported_languages
                 if index:
+                    fallen = self.statistics.fallen + 1
+                    self.statistics = evolve(self.statistics, fallen=fallen)
                     _log.warning("fallen back", model=engine.model_name)
                     self._fell.set()
                 return
@@ -164,6 +175,8 @@ class FallbackEngine:
                 self._index, self._is_loaded = index, True
                 self._languages = engine.supported_languages
                 await before.unload()
+                returned = self.statistics.returned + 1
+                self.statistics = evolve(self.statistics, returned=returned)
                 _log.info("back on a better model", model=engine.model_name)
                 return True
         return False

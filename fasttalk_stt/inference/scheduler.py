@@ -9,6 +9,7 @@ What is decoded next, and what together, `policy` decides.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 
 import structlog
@@ -19,7 +20,14 @@ from fasttalk_stt.inference.checked import check_hypotheses
 from fasttalk_stt.inference.engine import DecodeRequest, Engine, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, EngineTimeoutError, NobodyWaitsError
 from fasttalk_stt.inference.load import Load, LoadMeter
-from fasttalk_stt.inference.policy import Priority, Urgency, next_batch, patient_until_s
+from fasttalk_stt.inference.policy import (
+    REQUEST_KINDS,
+    Priority,
+    Urgency,
+    next_batch,
+    patient_until_s,
+)
+from fasttalk_stt.telemetry.telemetry import NO_TELEMETRY, RequestKind, RequestReport, Telemetry
 
 _log = structlog.get_logger(__name__)
 
@@ -40,6 +48,7 @@ class _Job:
     request: DecodeRequest = field(init=False)
     since_s: float = field(factory=trio.current_time)
     begun_s: float = math.inf
+    batch_size: int | None = None
     done: trio.Event = field(factory=trio.Event)
     result: Hypothesis | EngineError | None = None
 
@@ -56,6 +65,24 @@ class _Job:
     def begin(self) -> None:
         self.request = self.make_request()
         self.begun_s = trio.current_time()
+
+    @property
+    def wait_s(self) -> float:
+        """How long it waited for a seat since it was as urgent as it is; it must have begun."""
+        return max(self.begun_s - max(self.since_s, self.urgency.raised_at_s), 0.0)
+
+    def report(self) -> RequestReport:
+        """What became of it, once nobody waits for it any more."""
+        answer = self.result if isinstance(self.result, Hypothesis) else None
+        return RequestReport(
+            kind=REQUEST_KINDS[self.urgency.priority],
+            outcome="decoded" if answer else "left" if self.result is None else "failed",
+            audio_s=self.request.duration_s,
+            wait_s=None if math.isinf(self.begun_s) else self.wait_s,
+            batch_size=self.batch_size,
+            compute_s=None if answer is None else answer.compute_ms / 1000,
+            alignment_s=None if answer is None else answer.alignment_ms / 1000,
+        )
 
     def finish(self, result: Hypothesis | EngineError) -> None:
         """Answer it; what comes after it was given up is dropped."""
@@ -93,8 +120,10 @@ class Scheduler:
         batch_size: int,
         promised_s: float | None = None,
         longest_call_s: float = LONGEST_CALL_S,
+        telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
         self._engine = engine
+        self._telemetry = telemetry
         self._longest_call_s = longest_call_s
         self._stuck_since_s: dict[object, float] = {}
         self._batch_size = min(batch_size, engine.batch_size)
@@ -127,6 +156,11 @@ class Scheduler:
             seats=self._engine.seats,
             stuck=len(self._stuck_since_s),
         )
+
+    def waiting(self) -> dict[RequestKind, int]:
+        """How many requests of each kind wait for a seat."""
+        kinds = Counter(REQUEST_KINDS[job.urgency.priority] for job in self._jobs)
+        return {kind: kinds[kind] for kind in REQUEST_KINDS.values()}
 
     def stuck_s(self) -> float:
         """For how long every seat has been stuck in a call that does not return; 0 while one works."""
@@ -162,6 +196,7 @@ class Scheduler:
                 if job in self._jobs:
                     # At once, for its audio's sake: behind urgent jobs it might lie here for long.
                     self._jobs.remove(job)
+            self._telemetry.request_done(job.report())
         if isinstance(job.result, EngineError):
             raise job.result
         if job.result is None:
@@ -196,9 +231,9 @@ class Scheduler:
             try:
                 await self._call(batch, nursery)
             finally:
-                self._meter.worked(
-                    began_s, trio.current_time(), is_owed=is_owed, n_requests=len(batch)
-                )
+                ended_s = trio.current_time()
+                self._meter.worked(began_s, ended_s, is_owed=is_owed, n_requests=len(batch))
+                self._telemetry.batch_done(len(batch), ended_s - began_s)
                 self._free_seats += 1
                 self._running -= len(batch)
                 # A look may have waited for a second seat to be free.
@@ -213,7 +248,10 @@ class Scheduler:
             batch_size=self._batch_size,
         )
         self._jobs = [job for job in self._jobs if job not in batch]
-        return [job for job in batch if self._begin(job)]
+        begun = [job for job in batch if self._begin(job)]
+        for job in begun:
+            job.batch_size = len(begun)
+        return begun
 
     def _begin(self, job: _Job) -> bool:
         try:
@@ -284,8 +322,7 @@ class Scheduler:
     def _note_wait(self, job: _Job) -> None:
         urgency = job.urgency
         if urgency.is_live and urgency.priority is Priority.FINAL:
-            since_s = max(job.since_s, urgency.raised_at_s)
-            self._meter.waited(job.begun_s - since_s, job.begun_s)
+            self._meter.waited(job.wait_s, job.begun_s)
 
     async def _fail(self, batch: list[_Job], error: Exception) -> None:
         """A batch that failed is decoded one by one: only the culprit shall suffer."""
