@@ -55,7 +55,7 @@ class FakeServer:
         url = f"ws://127.0.0.1:{self.websocket_port}/ws/transcribe"
         with connect(url, proxy=None) as socket:
             stream = Stream(socket)
-            stream.send(type="start_session", config={"session_id": session_id, **config})
+            stream.send(type="start_session", session_config={"session_id": session_id, **config})
             stream.wait_for("session_started")
             yield stream
             stream.send(type="end_session")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Playwright, Route, expect
+from playwright.sync_api import Browser, Playwright, expect
 from websockets.sync.client import connect
 
 from tests.browser.conftest import ARGUMENTS

@@ -35,6 +35,7 @@ export class Chart {
   #place;
   #empty;
   #summary;
+  #pointed;
   #times = [];
   #rows = [];
   #span_s = 900;
@@ -59,11 +60,12 @@ export class Chart {
     this.#place.ariaLabel = `${definition.title}, along the time`;
     this.#empty = element("p", { className: "plot-empty", ariaHidden: "true" });
     this.#summary = element("span", { className: "hidden" });
+    this.#pointed = element("small", { ariaHidden: "true" });
     parent.append(
       element(
         "figure",
         { className: "chart panel" },
-        element("figcaption", {}, element("h3", { textContent: definition.title }), this.#summary),
+        element("figcaption", {}, element("h3", { textContent: definition.title }), this.#pointed, this.#summary),
         legend,
         element("div", { className: "plot-frame" }, this.#place, this.#empty),
       ),
@@ -160,6 +162,7 @@ export class Chart {
     place.ariaValueNow = String(at ?? Math.max(0, this.#times.length - 1));
     const texts = lines.map((line, index) => `${line.name} ${write(shown[index])}`).join(", ");
     const when = at === null ? "latest" : clock(new Date(this.#times[at] * 1000));
+    setText(this.#pointed, at === null ? "" : when);
     place.ariaValueText = hasValues ? `${when}: ${texts}` : "no values";
     setText(this.#summary, hasValues ? this.#inWords() : `${title}: no values in the last ${duration(this.#span_s)}.`);
   }
