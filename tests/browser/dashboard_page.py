@@ -65,7 +65,8 @@ class DashboardPage:
     def session_row(self, session_id: str) -> dict[str, str]:
         """A row of the table of sessions, by the words at the head of its columns."""
         heads = self.page.locator("#sessions-table thead th").all_inner_texts()
-        row = self.page.locator("#sessions tr").filter(has=self.session_link(session_id))
+        link = self.page.get_by_role("link", name=session_id, exact=True)
+        row = self.page.locator("#sessions tr").filter(has=link)
         cells = [text.replace(NO_BREAK, " ") for text in row.locator("th, td").all_inner_texts()]
         return dict(zip(heads, cells, strict=True))
 

@@ -82,10 +82,14 @@ class Stream:
             if message["type"] == kind:
                 return message
 
-    def speak(self) -> None:
-        """Say one utterance, faster than people do, and wait for its text."""
+    def say(self) -> None:
+        """Say one utterance, faster than people do."""
         for start in range(0, len(SPOKEN), FRAME_SAMPLES):
             self.socket.send(SPOKEN[start : start + FRAME_SAMPLES].astype("<f4").tobytes())
+
+    def speak(self) -> None:
+        """Say one utterance and wait for its text."""
+        self.say()
         self.wait_for("transcription")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -67,17 +68,25 @@ def server(tmp_path: Path) -> Iterator[FakeServer]:
         yield server
 
 
-@pytest.fixture
-def busy(server: FakeServer) -> Iterator[FakeServer]:
-    """Two live sessions, of which one has been heard, one that has ended, and an error of each kind."""
-    with server.stream("call-ended") as ended:
-        ended.speak()
-    with server.stream("call-1", user_id="ada") as first, server.stream("call-2"):
-        first.speak()
-        first.speak()
-        first.socket.send("{")
-        first.wait_for("error")
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeServer]:
+    """For tests that only look: a server that nobody has ever spoken to."""
+    with fake_server(tmp_path_factory.mktemp("quiet") / "server.log") as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeServer]:
+    """For tests that only look: two live sessions, one of them heard, one that has ended, an error."""
+    with fake_server(tmp_path_factory.mktemp("busy") / "server.log") as server:
+        with server.stream("call-ended") as ended:
+            ended.speak()
+        with server.stream("call-1", user_id="ada") as first, server.stream("call-2"):
+            first.speak()
+            first.speak()
+            first.socket.send("{")
+            first.wait_for("error")
+            yield server
 
 
 def test_numbers_are_those_of_stats_and_metrics(busy: FakeServer, open_dashboard: Opener) -> None:
@@ -135,9 +144,9 @@ def test_session_shows_its_events(busy: FakeServer, open_dashboard: Opener) -> N
     assert "#" not in page.page.url
 
 
-def test_open_session_follows_what_happens(busy: FakeServer, open_dashboard: Opener) -> None:
-    page = open_dashboard(busy)
-    with busy.stream("call-3") as stream:
+def test_open_session_follows_what_happens(server: FakeServer, open_dashboard: Opener) -> None:
+    page = open_dashboard(server)
+    with server.stream("call-3") as stream:
         drawer = page.open_session("call-3")
         expect(drawer.locator("#events tr")).to_have_count(1)
         stream.speak()
@@ -152,8 +161,8 @@ def test_address_opens_a_session(busy: FakeServer, open_dashboard: Opener) -> No
     expect(again.page.get_by_role("dialog", name="call-1")).to_be_visible()
 
 
-def test_session_that_is_not_kept_is_said(server: FakeServer, open_dashboard: Opener) -> None:
-    page = open_dashboard(server, "#session/unknown")
+def test_session_that_is_not_kept_is_said(quiet: FakeServer, open_dashboard: Opener) -> None:
+    page = open_dashboard(quiet, "#session/unknown")
     page.expects_errors = True
     expect(page.page.locator("#session-trouble")).to_contain_text("keeps this session no longer")
 
@@ -210,8 +219,8 @@ def test_nothing_in_the_data_becomes_html(busy: FakeServer, open_dashboard: Open
     assert page.page.evaluate("window.broken") is None
 
 
-def test_empty_server(server: FakeServer, open_dashboard: Opener) -> None:
-    page = open_dashboard(server)
+def test_empty_server(quiet: FakeServer, open_dashboard: Opener) -> None:
+    page = open_dashboard(quiet)
     page.wait_state("live")
     expect(page.page.locator("#sessions-empty")).to_contain_text("No session yet")
     assert page.text("connections-note") == "nobody is connected"
@@ -224,7 +233,9 @@ def test_charts_are_told_and_walked_by_keyboard(busy: FakeServer, open_dashboard
     page = open_dashboard(busy)
     page.wait_state("live")
     plot = page.page.get_by_role("slider", name="Streams, along the time")
-    expect(plot).to_have_attribute("aria-valuetext", "latest: connected 2, sessions 2", timeout=1)
+    # The history has its first step after 5 s.
+    latest = re.compile("latest: connected 2, sessions 2, audio s/s ")
+    expect(plot).to_have_attribute("aria-valuetext", latest, timeout=10_000)
     figure = page.page.locator("figure").filter(has=plot)
     expect(figure.locator("figcaption")).to_contain_text("Streams in the last 15")
     plot.focus()
@@ -243,7 +254,7 @@ def test_token_is_asked_for_and_kept_in_the_tab(tmp_path: Path, open_dashboard: 
         page.wait_state("token")
         field = page.page.get_by_label("Monitoring token")
         expect(field).to_be_focused()
-        assert not page.page.locator("main").is_visible()
+        assert not page.page.locator("#numbers").is_visible()
         page.assert_accessible()
         field.fill("wrong")
         field.press("Enter")
@@ -294,13 +305,13 @@ def test_lost_server_is_told_and_its_return_noticed(tmp_path: Path, open_dashboa
     ],
 )
 def test_useless_answer_is_told(
-    server: FakeServer, open_dashboard: Opener, answer: dict[str, Any], told: str
+    quiet: FakeServer, open_dashboard: Opener, answer: dict[str, Any], told: str
 ) -> None:
     def spoil(page: DashboardPage) -> None:
         page.expects_errors = True
         page.page.route("**/dashboard/data", lambda route: route.fulfill(**answer))
 
-    page = open_dashboard(server, before=spoil)
+    page = open_dashboard(quiet, before=spoil)
     page.wait_state("lost")
     assert told in page.text("lost")
     assert "Nothing is known of it yet" in page.text("lost")
@@ -308,8 +319,8 @@ def test_useless_answer_is_told(
     page.wait_state("live")
 
 
-def test_hidden_tab_does_not_ask(server: FakeServer, open_dashboard: Opener) -> None:
-    page = open_dashboard(server)
+def test_hidden_tab_does_not_ask(quiet: FakeServer, open_dashboard: Opener) -> None:
+    page = open_dashboard(quiet)
     page.wait_state("live")
     asked: list[str] = []
     page.page.on("request", lambda request: asked.append(request.url))
@@ -369,9 +380,8 @@ def test_refresh_moves_neither_focus_nor_layout(busy: FakeServer, open_dashboard
 
 
 def places(page: DashboardPage) -> list[Any]:
-    return [
-        each.bounding_box() for each in page.page.locator(".tile, .panel, .bar > div > *").all()
-    ]
+    parts = page.page.locator(".tile, .panel, .plot, #link, #pause")
+    return [each.bounding_box() for each in parts.all()]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -389,9 +399,9 @@ def test_page_fits_and_is_accessible(
 
 
 def test_policy_forbids_what_the_page_does_not_need(
-    server: FakeServer, open_dashboard: Opener
+    quiet: FakeServer, open_dashboard: Opener
 ) -> None:
-    page = open_dashboard(server)
+    page = open_dashboard(quiet)
     page.expects_errors = True
     page.wait_state("live")
     refused = page.page.evaluate(
@@ -412,3 +422,18 @@ def test_refusal_is_counted(tmp_path: Path, open_dashboard: Opener) -> None:
         page = open_dashboard(server)
         page.wait_state("live")
         assert page.counts() == {("server full", "refusal"): 1}
+
+
+def test_open_breaker_is_told_with_its_cause(tmp_path: Path, open_dashboard: Opener) -> None:
+    faulty = fake_server(tmp_path / "server.log", "--faults", "gpu@1-99", GPU_FAILURE_THRESHOLD="1")
+    with faulty as server, server.stream("unlucky") as stream:
+        stream.say()
+        stream.wait_for("error")
+        page = open_dashboard(server)
+        page.wait_state("live")
+        assert page.text("readiness") == "Not ready"
+        assert page.text("reasons").startswith("No new connection is taken: ")
+        breaker = page.page.locator("#breakers li").filter(has_text="GPU")
+        expect(breaker.locator(".badge")).to_have_text(re.compile(r"open, \d.*left"))
+        expect(breaker.locator("small")).to_contain_text("last cause: ")
+        assert page.session_row("unlucky")["Errors"] == "1"

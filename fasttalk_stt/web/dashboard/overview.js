@@ -5,8 +5,8 @@ import { audio, bytes, count, duration, factor, milliseconds, NONE, percent, plu
 
 const READINESS = {
   ready: ["Ready", "good"],
-  loading: ["Loading", "warn"],
   starting: ["Starting", "warn"],
+  unavailable: ["Not ready", "bad"],
   draining: ["Draining", "warn"],
   failed: ["Failed", "bad"],
 };
@@ -32,9 +32,7 @@ export function showOverview(data) {
 function showBar({ version, readiness, reasons, uptime_s }) {
   setText(byId("version"), version);
   setText(byId("uptime"), duration(uptime_s));
-  let [name, tone] = READINESS[readiness] ?? [words(readiness), "warn"];
-  // The model is loaded, but something keeps it from serving.
-  if (readiness === "ready" && reasons.length > 0) [name, tone] = ["Not ready", "bad"];
+  const [name, tone] = READINESS[readiness] ?? [words(readiness), "warn"];
   setText(byId("readiness"), name);
   byId("readiness").dataset.tone = tone;
   document.title = `${name}: Fasttalk STT`;

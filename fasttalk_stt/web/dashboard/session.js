@@ -10,7 +10,6 @@ const ACCOUNT = [
   ["transcribed_ms", "transcribed", "--series-3"],
   ["silence_ms", "silence", "--series-idle"],
   ["discarded_ms", "discarded", "--series-2"],
-  ["unsettled_ms", "unsettled", "--bad"],
 ];
 
 const TONES = { transcription: "good", error: "bad", rejection: "warn", interrupt: "warn", onset: "info" };
@@ -112,7 +111,7 @@ export class Session {
       `${isLive ? "live" : `ended: ${words(session.reason)}`} · ${clock(started)} · ${duration(end_s)}`,
     );
     showFacts(session);
-    showAccount(session.account);
+    showAccount(session.account, isLive);
     showTimeline(byId("timeline"), session.events, Math.max(last_s, end_s));
     showEvents(session.events);
   }
@@ -133,13 +132,13 @@ function showFacts(session) {
   ]);
 }
 
-function showAccount(account) {
+function showAccount(account, isLive) {
   byId("account").hidden = account === null;
   if (account === null) return;
-  const parts = ACCOUNT.map(([key, name, color]) => ({ name, color, value_ms: account[key] ?? 0 }));
+  const parts = ACCOUNT.map(([key, name, color]) => ({ name, color, value_ms: account[key] }));
   const settled_ms = parts.reduce((sum, { value_ms }) => sum + value_ms, 0);
-  // What has no outcome yet, of a session that is live.
-  parts.push({ name: "open", color: "--line", value_ms: Math.max(0, account.received_ms - settled_ms) });
+  // What has no outcome yet; for good where a drain cut the session off.
+  parts.push({ name: isLive ? "open" : "unsettled", color: isLive ? "--line" : "--bad", value_ms: Math.max(0, account.received_ms - settled_ms) });
   const shown = parts.filter(({ value_ms }) => value_ms > 0);
   reconcile(byId("account-bar"), shown, {
     keyOf: ({ name }) => name,
