@@ -11,20 +11,20 @@ from typing import Any
 
 from quart import Response, jsonify, request, websocket
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from fasttalk_stt import __version__
 from fasttalk_stt.access.carriers import Request, chosen_subprotocol
 from fasttalk_stt.protocol.errors import ProtocolError
 from fasttalk_stt.service.asking import read_request, refusal
+from fasttalk_stt.service.dashboard import SERVICE_NAME, dashboard_report, session_report
 from fasttalk_stt.service.front_page import front_page
 from fasttalk_stt.service.gate import Gate
+from fasttalk_stt.service.metrics.exposition import metrics_page
 from fasttalk_stt.service.pages import add_pages, is_page
 from fasttalk_stt.service.reports import health_report, statistics_report
 from fasttalk_stt.service.services import Services
 from fasttalk_stt.service.websocket import run_connection
-
-SERVICE_NAME = "fasttalk-stt"
 
 MAX_REQUEST_BODY_BYTES = 64 * 1024
 """No route takes a body; Quart would collect 16 MiB of one."""
@@ -36,6 +36,7 @@ ENDPOINTS = {
     "/health/ready": "200 when the model is warm and the server does not drain",
     "/stats": "connections and sessions",
     "/demo": "a page to speak to it with a browser",
+    "/metrics": "everything that is measured, for Prometheus",
 }
 
 
@@ -62,6 +63,7 @@ def create_app(services: Services) -> QuartTrio:
     @app.websocket("/ws/transcribe")
     async def transcribe() -> Response | None:
         asked = read_request(websocket)
+        visitor = None
         try:
             visitor = gate.enter(asked)
             services.readiness.check_model()
@@ -83,6 +85,8 @@ def create_app(services: Services) -> QuartTrio:
                     expires_in_s=gate.seconds_left(visitor),
                 )
         except ProtocolError as error:
+            kind = None if visitor is None else visitor.principal.kind
+            services.observation.telemetry.refused(error.kind.code, kind)
             return refusal(error)
         return None
 
@@ -109,11 +113,24 @@ def create_app(services: Services) -> QuartTrio:
 
 
 def create_monitoring_app(services: Services) -> QuartTrio:
-    """Make the operators' application: health and statistics on a port of their own."""
+    """Make the operators' application: health, statistics and the dashboard's data on a port of their
+    own."""
     app = _new_app()
     _guard_routes(app, services.monitoring.check)
     _add_reports(app, services)
     add_pages(app, "dashboard", "/dashboard", vendored=["uplot"])
+
+    @app.get("/dashboard/data")
+    async def dashboard_data() -> Response:
+        return jsonify(dashboard_report(services))
+
+    @app.get("/dashboard/sessions/<key>")
+    async def dashboard_session(key: str) -> Response:
+        report = session_report(services, key)
+        if report is None:
+            raise NotFound("This session is not, or no longer, kept.")
+        return jsonify(report)
+
     return app
 
 
@@ -171,6 +188,11 @@ def _add_reports(app: QuartTrio, services: Services) -> None:
     @app.get("/stats")
     async def stats() -> Response:
         return jsonify(statistics_report(services))
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        page, content_type = metrics_page(services, request.headers.get("Accept", ""))
+        return Response(page, content_type=content_type)
 
 
 def _report(body: dict[str, Any], *, ok: bool) -> Response:

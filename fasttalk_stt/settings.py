@@ -279,6 +279,7 @@ class Settings:
     monitoring_token: str | None = _secret("MONITORING_TOKEN")
     monitoring_token_file: Path | None = _file("MONITORING_TOKEN_FILE", "a file with a token")
 
+    dashboard_transcripts: bool = _switch("DASHBOARD_TRANSCRIPTS", False)
     log_format: str = _choice("LOG_FORMAT", "auto", ("auto", "console", "json"))
 
     def __attrs_post_init__(self) -> None:

@@ -25,7 +25,7 @@ from fasttalk_stt.conversation.session import Session
 from fasttalk_stt.protocol.codec import encode_server_message
 from fasttalk_stt.protocol.server_messages import Metadata, ServerMessage
 from fasttalk_stt.protocol.stamps import rfc3339
-from fasttalk_stt.telemetry.telemetry import ConnectionTelemetry, EndReason, SessionInfo
+from fasttalk_stt.telemetry.telemetry import ConnectionTelemetry, SessionInfo
 
 
 class Sender:
@@ -100,7 +100,11 @@ class Sender:
             self._progressed()
             if publisher.ended:
                 self._open = None
-                self._tell_ended(live.session, publisher.end_reason or "disconnected")
+                self._telemetry.session_ended(
+                    live.session.session_id,
+                    publisher.end_reason or "disconnected",
+                    live.session.figures(),
+                )
                 live.ended.set()
                 self._ended(live)
 
@@ -124,8 +128,10 @@ class Sender:
     def lose_session(self) -> None:
         """The connection is gone: so is the session that was told it has started, if any."""
         if self._open is not None:
-            self._tell_ended(self._open.session, "disconnected")
+            session = self._open.session
             self._open = None
+            figures = session.figures().when_lost()
+            self._telemetry.session_ended(session.session_id, "disconnected", figures)
 
     def _tell_started(self, session: Session) -> None:
         config = session.config
@@ -133,12 +139,9 @@ class Sender:
             session_id=session.session_id,
             conversation_id=config.conversation_id,
             user_id=config.user_id,
-            resumed=config.resume is not None,
+            start="new" if config.resume is None else "resumed",
         )
         self._telemetry.session_started(info, session.figures)
-
-    def _tell_ended(self, session: Session, reason: EndReason) -> None:
-        self._telemetry.session_ended(session.session_id, reason, session.figures())
 
     async def _send(self, message: ServerMessage, *, since_speech_s: float | None = None) -> None:
         timestamp = rfc3339(self._wall_clock())

@@ -76,23 +76,26 @@ class _ConnectionFanout(ConnectionTelemetry):
     ) -> None:
         self._listening = tuple(listening)
         self._fail = fail
+        self._of_frames = _overriding("frame_received", listening)
+        self._of_hearing = _overriding("frame_heard", listening)
+        self._of_voice = _overriding("voice_judged", listening)
 
     def frame_received(self, n_bytes: int, audio_s: float) -> None:
-        for listener in self._listening:
+        for listener in self._of_frames:
             try:
                 listener.frame_received(n_bytes, audio_s)
             except Exception as error:  # noqa: BLE001 - as above
                 self._fail(error)
 
     def frame_heard(self, took_s: float) -> None:
-        for listener in self._listening:
+        for listener in self._of_hearing:
             try:
                 listener.frame_heard(took_s)
             except Exception as error:  # noqa: BLE001 - as above
                 self._fail(error)
 
     def voice_judged(self, took_s: float) -> None:
-        for listener in self._listening:
+        for listener in self._of_voice:
             try:
                 listener.voice_judged(took_s)
             except Exception as error:  # noqa: BLE001 - as above
@@ -131,3 +134,11 @@ class _ConnectionFanout(ConnectionTelemetry):
                 tell(listener)
             except Exception as error:  # noqa: BLE001 - as above
                 self._fail(error)
+
+
+def _overriding(
+    method: str, listening: Sequence[ConnectionTelemetry]
+) -> tuple[ConnectionTelemetry, ...]:
+    """Those who want to know: the others need not be called for each frame."""
+    nothing = getattr(ConnectionTelemetry, method)
+    return tuple(each for each in listening if getattr(type(each), method) is not nothing)

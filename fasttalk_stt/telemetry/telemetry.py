@@ -11,28 +11,25 @@ Read `fanout` next.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from fasttalk_stt.protocol.server_messages import AudioAccount, ServerMessage, SessionEndReason
 
 RequestKind = Literal["final", "speculation", "commit", "draft"]
-REQUEST_KINDS: tuple[RequestKind, ...] = ("final", "speculation", "commit", "draft")
+REQUEST_KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
 RequestOutcome = Literal["decoded", "failed", "left"]
 """A request that is `left` was wanted no more before its answer came."""
-REQUEST_OUTCOMES: tuple[RequestOutcome, ...] = ("decoded", "failed", "left")
+REQUEST_OUTCOMES: tuple[RequestOutcome, ...] = get_args(RequestOutcome)
 BREAKER_STATES = ("closed", "open", "half_open")
 BREAKERS = ("gpu", "transcription")
 PRINCIPAL_KINDS = ("key", "token", "anonymous")
+SessionStart = Literal["new", "resumed"]
+"""A session that is `resumed` goes on with one whose connection was lost."""
 EndReason = SessionEndReason | Literal["disconnected"]
 """A session is `disconnected` where its connection ended before it did."""
-END_REASONS: tuple[EndReason, ...] = (
-    "end_session",
-    "draining",
-    "session_too_long",
-    "disconnected",
-)
+END_REASONS: tuple[EndReason, ...] = (*get_args(SessionEndReason), "disconnected")
 
 
 @frozen
@@ -60,7 +57,7 @@ class SessionInfo:
     session_id: str
     conversation_id: str | None
     user_id: str | None
-    resumed: bool
+    start: SessionStart
 
 
 @frozen
@@ -70,6 +67,12 @@ class SessionFigures:
     audio_s: float
     real_time_factor: float
     account: AudioAccount
+
+    def when_lost(self) -> SessionFigures:
+        """The same where the connection is gone: what has no outcome yet is discarded."""
+        account = self.account
+        discarded_ms = account.discarded_ms + account.unsettled_ms
+        return evolve(self, account=evolve(account, discarded_ms=discarded_ms, unsettled_ms=0))
 
 
 class ConnectionTelemetry:
