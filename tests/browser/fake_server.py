@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from attrs import define
+from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import ClientConnection, connect
 
 from fasttalk_stt.inference.tones import tones
@@ -48,6 +49,18 @@ class FakeServer:
 
     def get_json(self, path: str) -> Any:
         return json.loads(self.get(path))
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of those samples of `/metrics` that have these labels."""
+        families = text_string_to_metric_families(self.get("/metrics"))
+        samples = [sample for family in families for sample in family.samples]
+        found = [
+            sample.value
+            for sample in samples
+            if sample.name == f"fasttalk_stt_{name}" and labels.items() <= sample.labels.items()
+        ]
+        assert found, name
+        return sum(found)
 
     @contextmanager
     def stream(self, session_id: str, **config: object) -> Iterator[Stream]:

@@ -104,9 +104,14 @@ def test_numbers_are_those_of_stats_and_metrics(busy: FakeServer, open_dashboard
     assert page.facts("engine")["Model"] == health["model"]["name"]
     totals = page.facts("totals")
     assert totals["Connections"] == str(stats["total_connections"]) == "3"
-    assert totals["Sessions"] == "3"
-    assert totals["Texts sent"] == "3"
-    assert page.counts()["invalid json", "error"] == 1
+    assert float(totals["Sessions"]) == busy.metric("sessions_started_total") == 3
+    assert float(totals["Texts sent"]) == busy.metric("transcriptions_total") == 3
+    audio_s = busy.metric("audio_received_seconds_total")
+    assert totals["Audio heard"] == f"{audio_s:.1f} s"
+    assert page.counts() == {("invalid json", "error"): 1}
+    assert busy.metric("errors_total", code="invalid_json") == 1
+    assert busy.metric("breaker_state", state="closed") == 2
+    assert page.page.locator("#breakers .badge").all_inner_texts() == ["closed", "closed"]
     assert page.session_names == ["call-2", "call-1", "call-ended"]
 
 
@@ -367,7 +372,7 @@ def test_refresh_moves_neither_focus_nor_layout(busy: FakeServer, open_dashboard
     def turn(data: dict[str, Any]) -> None:
         data["sessions"].reverse()
         data["connections"]["active"] = 49
-        data["engine"]["queue"] = dict.fromkeys(data["engine"]["queue"], 1_000)
+        data["engine"]["queue"] = dict.fromkeys(data["engine"]["queue"], 12)
         data["uptime_s"] = 1e6
         data["memory"]["process_bytes"] = 123_456_789_012
 
