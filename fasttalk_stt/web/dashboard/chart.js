@@ -28,6 +28,8 @@ function isolated(plot, index) {
   return present.filter((i, place) => isFar(i, present[place - 1]) && isFar(i, present[place + 1]));
 }
 
+const sum = (values) => values.reduce((total, value) => total + (value ?? 0), 0);
+
 export class Chart {
   #definition;
   #plot;
@@ -115,7 +117,7 @@ export class Chart {
         y: { range: (_, low, high) => [0, Math.max(least, (high ?? 0) * 1.1)] },
       },
       axes: [
-        { ...axes, size: 22, space: 70, values: (_, times) => times.map((time) => clock(new Date(time * 1000)).slice(-8, -3)) },
+        { ...axes, size: 22, space: 50, values: (_, times) => times.map((time) => clock(new Date(time * 1000)).slice(-8, -3)) },
         { ...axes, size: AXIS_PX, space: 32, incrs: steps, values: (_, values) => values.map(axis) },
       ],
       series: [
@@ -148,10 +150,11 @@ export class Chart {
   /** Bring the legend and what readers are told up to date. */
   #describe() {
     if (!this.#plot) return;
-    const { lines, title, write } = this.#definition;
+    const { lines, write, title, bars } = this.#definition;
     const isPointed = this.#plot.cursor.left >= 0 && this.#plot.cursor.idx != null;
     const at = isPointed ? this.#plot.cursor.idx : null;
-    const shown = this.#rows.map((row) => (at === null ? row.findLast((value) => value != null) : row[at]));
+    const latest = bars ? sum : (row) => row.findLast((value) => value != null);
+    const shown = this.#rows.map((row) => (at === null ? latest(row) : row[at]));
     lines.forEach((_, index) => setText(this.#values[index], write(shown[index])));
     const hasValues = this.#rows.some((row) => row.some((value) => value != null));
     this.#empty.hidden = hasValues;
@@ -161,18 +164,19 @@ export class Chart {
     place.ariaValueMax = String(Math.max(0, this.#times.length - 1));
     place.ariaValueNow = String(at ?? Math.max(0, this.#times.length - 1));
     const texts = lines.map((line, index) => `${line.name} ${write(shown[index])}`).join(", ");
-    const when = at === null ? "latest" : clock(new Date(this.#times[at] * 1000));
+    const when = at === null ? (bars ? "in all" : "latest") : clock(new Date(this.#times[at] * 1000));
     setText(this.#pointed, at === null ? "" : when);
     place.ariaValueText = hasValues ? `${when}: ${texts}` : "no values";
     setText(this.#summary, hasValues ? this.#inWords() : `${title}: no values in the last ${duration(this.#span_s)}.`);
   }
 
   #inWords() {
-    const { lines, title, write } = this.#definition;
+    const { lines, title, write, bars } = this.#definition;
     const parts = lines.map((line, index) => {
       const values = this.#rows[index].filter((value) => value != null);
       if (values.length === 0) return `${line.name} without values`;
       const [low, high] = [Math.min(...values), Math.max(...values)];
+      if (bars) return `${line.name} ${write(sum(values))} in all, at most ${write(high)} in one step`;
       return `${line.name} ${write(values.at(-1))} at last, between ${write(low)} and ${write(high)}`;
     });
     return `${title} in the last ${duration(this.#span_s)}: ${parts.join("; ")}.`;

@@ -5,6 +5,7 @@ import { byId } from "./dom.js";
 import { bytes, count, factor, NONE, withMs } from "./format.js";
 
 const MIB = 1024 * 1024;
+const LEAST_SPAN_S = 300;
 
 /** What is counted is counted in whole numbers. */
 const COUNTED = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000, 100_000];
@@ -16,7 +17,7 @@ const DEFINITIONS = [
   {
     title: "Latency",
     write: withMs,
-    axis: (value) => `${value} ms`,
+    axis: (value) => (value >= 1_000 ? `${value / 1_000} s` : `${value} ms`),
     least: 100,
     lines: [
       { key: "latency_p50_ms", name: "p50", color: "--series-1" },
@@ -97,8 +98,10 @@ export class Charts {
 
   #draw() {
     if (this.#latest === null) return;
-    const { history, now } = this.#latest;
-    const span_s = Number(byId("spans").querySelector(":checked").value);
+    const { history, now, uptime_s } = this.#latest;
+    const asked_s = Number(byId("spans").querySelector(":checked").value);
+    // Of a server that is younger, not the time before it.
+    const span_s = Math.min(asked_s, Math.max(LEAST_SPAN_S, uptime_s));
     for (const [chart, { scale, lines }] of this.#charts) {
       chart.update(scale ? scaled(history, scale, lines) : history, span_s, Date.parse(now) / 1000);
     }
