@@ -9,6 +9,7 @@ import pytest
 
 from tests.browser.conftest import OpenDemo
 from tests.browser.recordings import turns
+from tests.browser.scripted import ScriptedServer
 from tests.integration.conftest import RealServer
 from tools.playlist import Item
 
@@ -63,3 +64,61 @@ def test_the_bot_stops_for_speech_and_goes_on_after_a_listeners_sign(
     print(f"the bot was silent after {shown_ms} ms of voice")
     assert min(silent_after_s) > 0
     assert np.percentile(silent_after_s, 95) <= SILENT_WITHIN_S
+
+
+def test_what_the_page_tells_the_server_of_its_bot(
+    open_demo: OpenDemo, real_server: RealServer
+) -> None:
+    server = ScriptedServer()
+    demo = open_demo(real_server.http_url, prepare=server.attach)
+    state = demo.page.locator("#bot-state")
+
+    def told() -> list[str]:
+        context = [each["data"] for each in server.of_type("context_update")]
+        return [each["conversation_state"] for each in context if "conversation_state" in each]
+
+    def wait(expected: str) -> None:
+        demo.page.locator(f"#bot-state[data-state={expected}]").wait_for()
+
+    demo.page.get_by_label("Send interrupt as well").check()
+    demo.start_microphone()
+    wait("off")
+    demo.page.get_by_role("switch", name="The bot is talking").check()
+    wait("talking")
+    assert told() == ["responding"]
+
+    server.onset(1, 100)
+    wait("held")
+    server.rejected(1, 100, reason="noise")
+    wait("talking")
+    state.get_by_text("no interruption (noise)").wait_for()
+    assert told() == ["responding"]
+    assert server.of_type("interrupt") == []
+
+    server.onset(2, 1_000)
+    wait("held")
+    server.speech_ended(2, 1_000, 2_000)
+    server.final(2, 1_000)
+    wait("listening")
+    assert told() == ["responding", "listening"]
+    assert len(server.of_type("interrupt")) == 1
+    # The turn is over, so after a moment the bot answers; and somebody who speaks on is heard out.
+    wait("talking")
+    server.onset(3, 4_000)
+    wait("held")
+    server.final(3, 4_000, end_of_turn=False)
+    wait("listening")
+    demo.page.wait_for_timeout(1_500)
+    assert state.get_attribute("data-state") == "listening"
+    server.final(3, 6_000)
+    wait("talking")
+    demo.page.get_by_role("switch", name="The bot is talking").uncheck()
+    wait("off")
+    assert told()[-3:] == ["listening", "responding", "listening"]
+
+    first, second, third = demo.measurements["bargeIns"]
+    assert [first["outcome"], second["outcome"]] == ["rejected: noise", "confirmed"]
+    for each in (first, second, third):
+        # The gain itself, as the audio thread saw it: 15 ms of fading, one frame of rendering or two.
+        assert 0 < each["silentAt"] - each["detectedAt"] < 0.05
+    assert first["resumedAt"] - first["outcomeAt"] < 0.05

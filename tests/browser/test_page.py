@@ -19,6 +19,13 @@ NARROW = {"width": 375, "height": 740}
 HEAP_GROWTH_BYTES = 1_000_000
 """Of 500 utterances: they are 1.3 MB of messages, and the page keeps none of them."""
 
+DROP = """async ([name, path]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([await (await fetch(path)).blob()], name));
+  document.getElementById("stage").dispatchEvent(
+    new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+}"""
+
 FOCUSABLE = "button, input, select, textarea, summary, [tabindex='0']"
 
 
@@ -86,16 +93,46 @@ def test_a_narrow_screen_shows_and_reaches_everything(
         or box["x"] + box["width"] > NARROW["width"]
     ]
     assert outside == []
-    # And without a pointer: from the top, tab by tab.
-    page.evaluate("document.activeElement.blur(); window.getSelection().collapse(document.body, 0)")
+    # And without a pointer, tab by tab: once round, over the browser's own place at the end.
     enabled = page.locator(f":is({FOCUSABLE}):not(:disabled)").locator("visible=true").count()
     reached = set()
-    for _ in range(enabled):
+    for _ in range(enabled + 1):
         page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            continue
         here = page.evaluate("document.activeElement.outerHTML.slice(0, 80)")
         assert page.evaluate("document.activeElement.matches(':focus-visible')"), here
         reached.add(here)
     assert len(reached) == enabled
+
+
+def test_words_are_shaded_by_their_confidence(
+    open_demo: OpenDemo, real_server: RealServer, scripted: ScriptedServer
+) -> None:
+    demo = open_demo(real_server.http_url, prepare=scripted.attach)
+    demo.start_microphone()
+    demo.wait_heard(0.2)
+    scripted.partial(1, 100, "Quite <b>sure", "Quite")
+    demo.page.locator(".partial:visible .stable").get_by_text("Quite").wait_for()
+    scripted.final(1, 100, "Quite <b>sure hm")  # 95, 70 and 30 %
+    words = demo.page.locator("#utterances .word")
+    words.nth(2).wait_for()
+    assert words.all_inner_texts() == ["Quite", "<b>sure", "hm"]
+    classes = [words.nth(index).get_attribute("class") for index in range(3)]
+    assert classes == ["word", "word unsure", "word doubtful"]
+    assert demo.page.locator(".partial:visible").count() == 0
+
+
+def test_a_recording_can_be_dropped(
+    open_demo: OpenDemo, real_server: RealServer, scripted: ScriptedServer
+) -> None:
+    demo = open_demo(real_server.http_url, prepare=scripted.attach)
+    demo.page.evaluate(DROP, ["notes.txt", "index.html"])
+    assert "notes.txt cannot be read as audio" in demo.wait_notice()
+    demo.page.evaluate(DROP, ["dropped.flac", "bot.flac"])
+    demo.page.get_by_text("Playing dropped.flac").wait_for()
+    assert demo.notice == ""
+    demo.stop()
 
 
 def test_settings_reach_the_server_at_the_start_and_on_the_way(

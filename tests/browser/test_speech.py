@@ -98,3 +98,19 @@ def test_a_recording_is_transcribed_and_its_words_light_up_as_they_are_heard(
     assert starts_s == sorted(starts_s)
     assert min(lags_s) > -FRAME_S
     assert median(lags_s) < 2 * FRAME_S
+
+
+def test_a_device_faster_than_the_server_takes_is_slowed_down(
+    open_demo: OpenDemo, real_server: RealServer, samples: dict[str, Item]
+) -> None:
+    demo = open_demo(
+        real_server.http_url,
+        prepare=lambda page: page.add_init_script(
+            "window.AudioContext = class extends AudioContext {"
+            " constructor() { super({ sampleRate: 96_000 }); } }"
+        ),
+    )
+    demo.pick(samples["hello_world"].path)
+    demo.wait_idle(30)
+    assert demo.measurements["sampleRate"] == 48_000
+    assert word_errors(samples["hello_world"].reference or "", demo.text).wer <= 0.1

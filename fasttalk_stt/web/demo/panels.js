@@ -27,6 +27,20 @@ const BOT_STATES = {
   listening: "Interrupted. It goes on when the turn is over.",
 };
 
+const HINTS = {
+  idle: "… or drop a recording here. Audio goes to this server and nowhere else.",
+  starting: "Allow the microphone, if the browser asks.",
+  ending: "The last words are on their way.",
+};
+
+function hint(state, source) {
+  if (state !== "live") return source?.kind === "file" && state === "starting" ? "" : HINTS[state];
+  if (source.kind === "microphone") return "Speak. A pause ends an utterance.";
+  return source.behindS > 0
+    ? `The server hears it ${source.behindS} s before you do, so that its words light up as you hear them.`
+    : "You and the server hear it at the same time.";
+}
+
 export class Panels {
   #levelToldAt = 0;
   #voiceTimer = null;
@@ -46,7 +60,7 @@ export class Panels {
     const starts = ["microphone", "choose", "sample"].map(byId);
     const focused = document.activeElement;
     for (const button of starts) button.hidden = !isIdle;
-    byId("source-hint").hidden = !isIdle;
+    byId("source-hint").textContent = hint(state, source);
     stop.hidden = isIdle;
     stop.textContent = state === "ending" ? "Finishing … (skip)" : "Stop";
     // Who works with the keyboard goes on where the button was.

@@ -11,7 +11,7 @@ const DOUBTFUL = 0.5;
 const REJECTIONS = {
   noise: "no speech after all",
   too_short: "too short to be speech",
-  backchannel: "only a listener's sign",
+  backchannel: "a listener’s sign, no interruption",
   interrupted: "interrupted",
   failed: "could not be understood",
 };

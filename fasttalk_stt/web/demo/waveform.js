@@ -1,6 +1,7 @@
 // The last seconds of sound, scrolling: what was loud, what was taken for speech, when the bot talked.
 
 import { Bounded } from "./bounded.js";
+import { FRAME_S } from "./sources.js";
 
 const PEAKS_PER_FRAME = 4;
 const STILL_EVERY_MS = 250; // for people who asked for less motion
@@ -14,7 +15,7 @@ export class Waveform {
     this.canvas = canvas;
     this.now = now;
     this.windowS = windowS;
-    this.peaks = new Bounded(Math.ceil((windowS + 1) / 0.032) * PEAKS_PER_FRAME);
+    this.peaks = new Bounded(Math.ceil((windowS + 1) / FRAME_S) * PEAKS_PER_FRAME);
     this.marks = new Bounded(200);
     this.speech = new Bounded(200);
     this.talking = new Bounded(200);
@@ -82,8 +83,7 @@ export class Waveform {
     }
 
     context.fillStyle = this.#colours.wave;
-    const step = (windowS * 1000) / 8 / 1000;
-    const bar = Math.max(scale, (width / (step * 1000)) * 0.7);
+    const bar = Math.max(scale, ((width * FRAME_S) / PEAKS_PER_FRAME / windowS) * 0.7);
     for (const { at, peak } of this.peaks) {
       if (at < start) continue;
       // The square root shows quiet speech too.

@@ -10,7 +10,7 @@ export class WireLog {
   #audio = null;
   #startedAt = performance.now();
 
-  /** `details` holds `list`; while it is closed lines are kept as text and drawn when it opens. */
+  /** `list` is an <ol>. */
   constructor(list) {
     this.list = list;
   }
