@@ -35,6 +35,11 @@ def _service(health: dict[str, Any]) -> Iterator[Metric]:
         "model",
         "preferred",
     )
+    yield gauge(
+        "model_fallen_back",
+        "1 while a smaller model than the preferred one serves.",
+        model["name"] != model["preferred"],
+    )
     yield gauge("ready", "1 if new connections are taken.", health["status"] == "healthy")
     yield gauge(
         "readiness",
@@ -79,17 +84,18 @@ def _engine(services: Services, health: dict[str, Any]) -> Iterator[Metric]:
     load = health["load"]
     yield gauge(
         "pressure",
+        "Share (0-1) of the engine's time of the last 10 s that went to what is owed to clients in real "
+        "time; at 0.8 newcomers are refused.",
+        load["owed_share"],
+    )
+    yield gauge(
+        "pressure_level",
         "What the load asks for: 0 nothing, 1 fewer looks, 2 no newcomers.",
         Pressure[load["pressure"].upper()].value,
     )
     yield gauge(
-        "engine_owed_ratio",
-        "Share of the seats' time of the last 10 s that went to what is owed to clients in real time.",
-        load["owed_share"],
-    )
-    yield gauge(
         "engine_busy_ratio",
-        "Share of the seats' time of the last 10 s that went to anything.",
+        "Share (0-1) of the engine's time of the last 10 s that went to anything.",
         load["busy_share"],
     )
     wait_ms = load["final_wait_p95_ms"]
