@@ -59,6 +59,10 @@ export function clock(date, now = new Date()) {
   return date.toDateString() === now.toDateString() ? time : `${dayFormat.format(date)} ${time}`;
 }
 
+/** As `clock`, but short: the day alone where it is another one. */
+export const clockOrDay = (date, now) =>
+  (date.toDateString() === now.toDateString() ? clockFormat : dayFormat).format(date);
+
 /** A code of the protocol as words: `invalid_json` becomes `invalid json`. */
 export const words = (code) => String(code ?? "").replaceAll("_", " ");
 

@@ -1,25 +1,24 @@
 // The table of recent sessions. Their names, users and callers are what clients sent: text, always.
 
 import { byId, element, reconcile, setText } from "./dom.js";
-import { audio, clock, count, factor, milliseconds, NONE, plural, words } from "./format.js";
+import { audio, clockOrDay, count, factor, milliseconds, NONE, plural, words } from "./format.js";
 import { addressOf } from "./address.js";
 
 /** Of each column after the first: its class and its text. */
 const COLUMNS = [
   ["state", null],
-  ["mid", (session, now) => clock(new Date(session.started_at), now)],
+  ["mid time", (session, now) => clockOrDay(new Date(session.started_at), now)],
   ["wide clip", ({ user_id, conversation_id }) => [user_id, conversation_id].filter((id) => id !== null).join(" / ") || NONE],
   ["wide clip", ({ principal }) => principal ?? NONE],
   ["number", ({ audio_s }) => audio(audio_s)],
   ["number mid", ({ transcriptions }) => count(transcriptions)],
   ["number wide", ({ onsets }) => count(onsets)],
-  ["number wide", ({ rejections }) => count(rejections)],
   ["number mid", ({ errors }) => count(errors)],
   ["number mid", ({ latency_p50_ms }) => milliseconds(latency_p50_ms)],
   ["number", ({ latency_p95_ms }) => milliseconds(latency_p95_ms)],
   ["number wide", ({ real_time_factor }) => factor(real_time_factor)],
 ];
-const ERRORS_COLUMN = 8;
+const ERRORS_COLUMN = 7;
 
 export class Sessions {
   #latest = null;
