@@ -37,9 +37,9 @@ class Recording:
     onsets_s: tuple[float, ...]
 
 
-def real_speech(folder: Path, samples: dict[str, Item], *, seconds: float = 15.0) -> Recording:
+def real_speech(folder: Path, samples: dict[str, Item], *, seconds: float = 12.0) -> Recording:
     """Clips of different people out of SPEECH_CORPUS, or else synthetic ones."""
-    names = ("question", "order_amount", "long_sentence")
+    names = ("question", "long_sentence")
     clips = [(samples[name].path, samples[name].reference or "") for name in names]
     if corpus := os.environ.get("SPEECH_CORPUS"):
         clips = []
@@ -47,7 +47,8 @@ def real_speech(folder: Path, samples: dict[str, Item], *, seconds: float = 15.0
         speakers: set[str] = set()
         for entry in english_speech(read_manifest(corpus)):
             speaker = str(entry.fields.get("speaker"))
-            if speaker in speakers or not 3.0 <= entry.seconds <= min(8.0, left_s):
+            is_brisk = len((entry.text or "").split()) >= 2 * entry.seconds
+            if speaker in speakers or not is_brisk or not 3.0 <= entry.seconds <= min(6.0, left_s):
                 continue
             speakers.add(speaker)
             left_s -= entry.seconds

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.browser
 
 NARROW = {"width": 375, "height": 740}
 
-HEAP_GROWTH_BYTES = 1_000_000
-"""Of 500 utterances: they are 1.3 MB of messages, and the page keeps none of them."""
+HEAP_GROWTH_BYTES = 700_000
+"""Of 340 utterances: they are 0.9 MB of messages, and the page keeps none of them."""
 
 DROP = """async ([name, path]) => {
   const data = new DataTransfer();
@@ -186,8 +186,8 @@ def test_a_long_session_takes_no_more_than_a_short_one(
         by_name = {each["name"]: each["value"] for each in figures}
         return by_name["Nodes"], by_name["JSHeapUsedSize"]
 
-    nodes, heap_bytes = speak(1, 250)
-    later_nodes, later_heap_bytes = speak(251, 750)
+    nodes, heap_bytes = speak(1, 160)
+    later_nodes, later_heap_bytes = speak(161, 500)
     print(
         f"nodes {nodes:.0f} -> {later_nodes:.0f}, heap {heap_bytes:.0f} -> {later_heap_bytes:.0f}"
     )

@@ -29,12 +29,11 @@ def start_server() -> Iterator[StartServer]:
     with ExitStack() as stack:
 
         def start(**settings: str) -> tuple[str, psutil.Process]:
+            command = [sys.executable, "-m", "tools.serve_fake", "--port", "0"]
             process = stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-m", "tools.serve_fake", "--port", "0"],
-                    env=os.environ
-                    | {"WEBSOCKET_HOST": "127.0.0.1", "CONNECTION_RATE_LIMIT": "0"}
-                    | settings,
+                    [*command, "--monitoring-port", "0"],
+                    env=os.environ | {"CONNECTION_RATE_LIMIT": "0"} | settings,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                 )

@@ -2,8 +2,12 @@
 
 import { Bounded } from "./bounded.js";
 
+/** Begins the outcome of an onset that was none. */
+export const REJECTED = "rejected: ";
+
 export class Measurements {
   #now;
+  #audible = false; // the bot's gain, as far as the audio thread has told
 
   constructor(now) {
     this.#now = now;
@@ -74,7 +78,8 @@ export class Measurements {
       utterance,
       onsetAt: this.at(startMs),
       detectedAt: this.#now(),
-      silentAt: null,
+      // It may not have got as far as a sound yet.
+      silentAt: this.#audible ? null : this.#now(),
       outcome: null,
       outcomeAt: null,
       resumedAt: null,
@@ -88,10 +93,12 @@ export class Measurements {
 
   /** The bot's gain reached zero or left it. */
   envelope({ at, audible }) {
+    this.#audible = audible;
     const last = this.bargeIns.last;
     if (!last) return;
-    if (!audible && last.silentAt === null) last.silentAt = at;
-    if (audible && last.silentAt !== null && last.resumedAt === null) last.resumedAt = at;
+    if (!audible) last.silentAt ??= at;
+    else if (last.outcome === null) last.silentAt = null; // told late: it did sound
+    else last.resumedAt ??= at;
   }
 
   toJSON() {

@@ -1,6 +1,6 @@
 // What the page says about itself: state, level, voice, the bot, figures, and notices.
 
-import { median } from "./measurements.js";
+import { REJECTED, median } from "./measurements.js";
 
 const LOWEST_DB = -60;
 const LEVEL_EVERY_MS = 250; // for screen readers; the bar moves with each frame
@@ -97,13 +97,12 @@ export class Panels {
   bot(state, bargeIn) {
     const shown = this.byId("bot-state");
     let text = BOT_STATES[state];
-    if (bargeIn && bargeIn.silentAt !== null) {
+    if (state === "talking" && bargeIn?.outcome?.startsWith(REJECTED)) {
+      text = `Talking on: that was no interruption (${bargeIn.outcome.slice(REJECTED.length)}).`;
+    } else if (bargeIn && bargeIn.silentAt !== null) {
       const ms = Math.round((bargeIn.silentAt - bargeIn.onsetAt) * 1000);
       if (state === "held") text = `Silent ${ms} ms after the voice began …`;
       if (state === "listening") text = `Interrupted: silent ${ms} ms after the voice began. It goes on when the turn is over.`;
-      if (state === "talking" && bargeIn.outcome?.startsWith("rejected")) {
-        text = `Talking on: that was no interruption (${bargeIn.outcome.slice(10)}).`;
-      }
     }
     shown.dataset.state = state;
     if (shown.textContent !== text) shown.textContent = text;

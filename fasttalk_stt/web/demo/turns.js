@@ -4,6 +4,8 @@
 //   talking --onset--> held --rejected--> talking
 //                        +---text------> listening --turn over--> talking
 
+import { REJECTED } from "./measurements.js";
+
 /** Behind the end of a turn, before the bot talks on: about what people leave. */
 const REPLY_AFTER_MS = 900;
 /** Where the end of a turn comes without a text that says so. */
@@ -22,6 +24,7 @@ export class Turns {
     this.inSession = false;
     this.open = new Set();
     this.timer = null;
+    this.heldBy = null;
   }
 
   /** The switch: whether the bot is to talk. */
@@ -67,6 +70,7 @@ export class Turns {
     this.open.add(data.utterance);
     if (this.state !== "talking") return;
     this.bot.hold();
+    this.heldBy = data.utterance;
     this.measurements.bargeIn(data);
     this.#become("held");
   }
@@ -77,7 +81,7 @@ export class Turns {
       if (this.open.size === 0) this.#settle();
       return;
     }
-    this.measurements.outcome(utterance, `rejected: ${reason}`);
+    this.measurements.outcome(utterance, REJECTED + reason);
     if (this.open.size > 0) return;
     this.#talk(false);
   }
@@ -107,6 +111,7 @@ export class Turns {
     clearTimeout(this.timer);
     if (!this.wanted || !this.inSession) {
       this.bot.hold();
+      if (this.state === "held") this.measurements.outcome(this.heldBy, "abandoned");
       if (this.inSession && (this.state === "talking" || this.state === "held")) {
         this.#tell("listening");
       }
