@@ -209,12 +209,12 @@ class Connection:
         except* Exception as group:  # noqa: BLE001 - the boundary: it is logged and told
             await self._fail(group)
         finally:
-            self._sender.lose_session()
-            self._telemetry.closed(self._close_code)
             for session_id in self._session_ids:
                 self._sessions.release(session_id, self)
             if self._machine.state is not ConnectionState.ERROR:
                 self._machine.apply(Transition.DISCONNECT)
+            self._sender.lose_session()
+            self._telemetry.closed(self._close_code)
 
     async def _perform(self, live: LiveSession, effects: Iterable[Effect]) -> None:
         """Carry out what a session decided.

@@ -55,6 +55,7 @@ class Sender:
         self._ended = ended
         self._closed = closed
         self._open: LiveSession | None = None
+        self._started: Session | None = None
         self.close_code: int | None = None
 
     async def run(self) -> None:
@@ -99,7 +100,7 @@ class Sender:
                     await self._send(publication.message, since_speech_s=publication.since_speech_s)
             self._progressed()
             if publisher.ended:
-                self._open = None
+                self._open = self._started = None
                 self._telemetry.session_ended(
                     live.session.session_id,
                     publisher.end_reason or "disconnected",
@@ -126,14 +127,14 @@ class Sender:
             await self._send(message)
 
     def lose_session(self) -> None:
-        """The connection is gone: so is the session that was told it has started, if any."""
-        if self._open is not None:
-            session = self._open.session
-            self._open = None
+        """The connection is gone, and with it the session whose client was told that it has started."""
+        session, self._started = self._started, None
+        if session is not None:
             figures = session.figures().when_lost()
             self._telemetry.session_ended(session.session_id, "disconnected", figures)
 
     def _tell_started(self, session: Session) -> None:
+        self._started = session
         config = session.config
         info = SessionInfo(
             session_id=session.session_id,

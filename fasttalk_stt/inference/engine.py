@@ -90,8 +90,8 @@ class Hypothesis:
     average_log_probability: float
     compression_ratio: float
     compute_ms: float
-    alignment_ms: float = 0.0
     model: str | None = None
+    alignment_ms: float = 0.0
 
     @property
     def text(self) -> str:

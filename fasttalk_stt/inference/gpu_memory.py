@@ -17,9 +17,9 @@ class GpuMemory:
 
 def read_gpu_memory() -> GpuMemory | None:
     """Ask the driver; None without a GPU, or before the model's libraries were loaded."""
-    # Loading them takes seconds; the engine does it if it needs them.
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
+    # Loading them takes seconds, in which a part of them is there already; the engine does it.
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    if cuda is None or not cuda.is_available():
         return None
-    free_bytes, total_bytes = torch.cuda.mem_get_info()
+    free_bytes, total_bytes = cuda.mem_get_info()
     return GpuMemory(used_bytes=total_bytes - free_bytes, total_bytes=total_bytes)

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from fasttalk_stt.protocol.server_messages import ServerMessage, Transcription
-from fasttalk_stt.service.percentiles import percentile
+from fasttalk_stt.service.percentiles import percentiles
 from fasttalk_stt.service.totals import Totals
 from fasttalk_stt.telemetry.telemetry import ConnectionTelemetry, Telemetry
 
@@ -20,6 +20,21 @@ STEPS = 720
 """An hour. Twelve series of so many numbers take about 300 KiB."""
 MOST_TEXTS = 2_000
 """Of one interval in a percentile: 400 texts a second, far more than a server sends."""
+
+SERIES = (
+    "connections",
+    "sessions",
+    "queue",
+    "batch_size",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "compute_p50_ms",
+    "real_time_factor",
+    "process_bytes",
+    "gpu_bytes",
+    "audio_s_per_s",
+    "errors",
+)
 
 
 @frozen
@@ -49,7 +64,9 @@ class History(Telemetry):
 
     totals: Totals
     _times: deque[int] = field(factory=lambda: deque(maxlen=STEPS), init=False)
-    _rows: deque[dict[str, float | None]] = field(factory=lambda: deque(maxlen=STEPS), init=False)
+    _series: dict[str, deque[float | None]] = field(
+        factory=lambda: {name: deque(maxlen=STEPS) for name in SERIES}, init=False
+    )
     _marks: _Marks = field(factory=_Marks, init=False)
     _latencies_ms: deque[float] = field(factory=lambda: deque(maxlen=MOST_TEXTS), init=False)
     _compute_ms: deque[float] = field(factory=lambda: deque(maxlen=MOST_TEXTS), init=False)
@@ -74,22 +91,24 @@ class History(Telemetry):
         audio_s = now.audio_s - before.audio_s
         compute_s = now.compute_s - before.compute_s
         self._times.append(round(moment.at_s))
-        self._rows.append(
-            {
-                "connections": moment.connections,
-                "sessions": moment.sessions,
-                "queue": moment.queue,
-                "batch_size": _rounded(self._requests / self._batches if self._batches else None),
-                "latency_p50_ms": percentile(self._latencies_ms, 0.5),
-                "latency_p95_ms": percentile(self._latencies_ms, 0.95),
-                "compute_p50_ms": percentile(self._compute_ms, 0.5),
-                "real_time_factor": _rounded(compute_s / audio_s if audio_s else None),
-                "process_bytes": moment.process_bytes,
-                "gpu_bytes": moment.gpu_bytes,
-                "audio_s_per_s": round(audio_s / INTERVAL_S, 3),
-                "errors": now.errors - before.errors,
-            }
-        )
+        p50_ms, p95_ms = percentiles(self._latencies_ms, 0.5, 0.95)
+        (compute_p50_ms,) = percentiles(self._compute_ms, 0.5)
+        values: dict[str, float | None] = {
+            "connections": moment.connections,
+            "sessions": moment.sessions,
+            "queue": moment.queue,
+            "batch_size": _rounded(self._requests / self._batches if self._batches else None),
+            "latency_p50_ms": p50_ms,
+            "latency_p95_ms": p95_ms,
+            "compute_p50_ms": compute_p50_ms,
+            "real_time_factor": _rounded(compute_s / audio_s if audio_s else None),
+            "process_bytes": moment.process_bytes,
+            "gpu_bytes": moment.gpu_bytes,
+            "audio_s_per_s": round(audio_s / INTERVAL_S, 3),
+            "errors": now.errors - before.errors,
+        }
+        for name, series in self._series.items():
+            series.append(values[name])
         self._latencies_ms.clear()
         self._compute_ms.clear()
         self._requests = self._batches = 0
@@ -99,24 +118,8 @@ class History(Telemetry):
         return {
             "interval_s": INTERVAL_S,
             "times": list(self._times),
-            "series": {name: [row[name] for row in self._rows] for name in SERIES},
+            "series": {name: list(series) for name, series in self._series.items()},
         }
-
-
-SERIES = (
-    "connections",
-    "sessions",
-    "queue",
-    "batch_size",
-    "latency_p50_ms",
-    "latency_p95_ms",
-    "compute_p50_ms",
-    "real_time_factor",
-    "process_bytes",
-    "gpu_bytes",
-    "audio_s_per_s",
-    "errors",
-)
 
 
 @frozen

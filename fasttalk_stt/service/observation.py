@@ -21,6 +21,7 @@ from fasttalk_stt.service.totals import Totals
 from fasttalk_stt.telemetry.fanout import Fanout
 
 LAG_EVERY_S = 1
+"""How often a task asks to be woken, to see how late it is."""
 
 
 class Observation:
@@ -53,8 +54,8 @@ class Observation:
         `look` is given the time. `read_gpu_memory` blocks, and is called in a thread; None: no GPU.
         """
         limiter = trio.CapacityLimiter(1)
-        woken_s = trio.current_time()
         while True:
+            woken_s = trio.current_time()
             for _ in range(0, INTERVAL_S, LAG_EVERY_S):
                 due_s = woken_s + LAG_EVERY_S
                 await trio.sleep_until(due_s)

@@ -22,7 +22,7 @@ from fasttalk_stt.protocol.server_messages import (
     VoiceActivityRejected,
 )
 from fasttalk_stt.protocol.stamps import rfc3339
-from fasttalk_stt.service.percentiles import percentile
+from fasttalk_stt.service.percentiles import percentiles
 from fasttalk_stt.telemetry.telemetry import (
     ConnectionTelemetry,
     EndReason,
@@ -34,7 +34,8 @@ from fasttalk_stt.telemetry.telemetry import (
 MOST_SESSIONS = 100
 MOST_EVENTS = 200
 """Of one session, some 400 bytes each: 8 MB for all where every session is long."""
-MOST_LATENCIES = 500
+MOST_LATENCIES = 200
+"""The latest of one session in its percentiles; sorting those of all sessions takes 2 ms."""
 
 EventKind = Literal["transcription", "onset", "rejection", "error", "interrupt", "started", "ended"]
 
@@ -81,6 +82,7 @@ class SessionRecord:
     def summary(self) -> dict[str, Any]:
         """A line of the list of sessions."""
         figures = self.figures()
+        p50_ms, p95_ms = percentiles(self.latencies_ms, 0.5, 0.95)
         return {
             "key": self.key,
             "session_id": self.info.session_id,
@@ -96,8 +98,8 @@ class SessionRecord:
             "errors": self.errors,
             "onsets": self.onsets,
             "rejections": self.rejections,
-            "latency_p50_ms": percentile(self.latencies_ms, 0.5),
-            "latency_p95_ms": percentile(self.latencies_ms, 0.95),
+            "latency_p50_ms": p50_ms,
+            "latency_p95_ms": p95_ms,
             "real_time_factor": figures.real_time_factor if figures.audio_s else None,
         }
 
@@ -112,7 +114,7 @@ class SessionRecord:
                 "silence_ms": account.silence_ms,
                 "discarded_ms": account.discarded_ms,
             },
-            "events": [asdict(event) for event in self.events],
+            "events": [asdict(event, recurse=False) for event in self.events],
         }
 
 

@@ -20,6 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from fasttalk_stt.service.gate import Gate
+from tests.abuse.conftest import OpenClient, StartServer
 from tests.support import silence, sound
 
 pytestmark = pytest.mark.abuse
@@ -213,3 +215,16 @@ def test_each_session_can_be_looked_into(story: Story) -> None:
 def test_without_the_token_nothing_is_told(ports: dict[str, int], path: str) -> None:
     with pytest.raises(AssertionError, match="401"):
         Operator(ports["monitoring_port"], token="guessed").get(path)  # noqa: S106
+
+
+async def test_whoever_comes_too_often_is_counted_by_kind(
+    start_server: StartServer, open_client: OpenClient
+) -> None:
+    server = await start_server(gate=Gate(connections_per_minute=1))
+    await (await open_client(server)).upgrade()
+    refused = await open_client(server)
+    await refused.send_handshake()
+    assert (await refused.read_head()).startswith("HTTP/1.1 429")
+    totals = server.services.observation.totals
+    assert totals.refusals["rate_limited"] == 1
+    assert totals.connections_over_rate == {"key": 0, "token": 0, "anonymous": 1}

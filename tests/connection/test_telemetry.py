@@ -180,6 +180,19 @@ async def test_a_connection_that_is_lost_discards_what_was_open(
     assert told.codes == [None]
 
 
+async def test_a_session_whose_client_was_never_told_was_none(
+    serving: Serving, autojump_clock: MockClock
+) -> None:
+    diary = Diary()
+    async with serving(telemetry=diary) as server:
+        peer = server.connect()
+        peer.stop_reading()
+        await peer.send("start_session", session_config={})
+        await peer.stream(sound(0.5))
+    told = diary.connections[0]
+    assert (told.started, told.ended, told.codes) == ([], [], [None])
+
+
 async def test_a_resumed_session_is_told_as_one(
     serving: Serving, autojump_clock: MockClock
 ) -> None:

@@ -10,7 +10,12 @@ from trio.testing import MockClock
 from fasttalk_stt.inference.engine import DecodeRequest, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, GpuMemoryExhaustedError
 from fasttalk_stt.inference.fake import FakeEngine
-from fasttalk_stt.inference.fallback import LONGEST_RETURN_S, RETURN_AFTER_S, FallbackEngine
+from fasttalk_stt.inference.fallback import (
+    LONGEST_RETURN_S,
+    RETURN_AFTER_S,
+    FallbackEngine,
+    FallbackStatistics,
+)
 
 
 class Sized(FakeEngine):
@@ -156,6 +161,7 @@ async def test_it_comes_back_once_the_better_one_fits_beside(
         memory.taken = 0
         await trio.sleep(RETURN_AFTER_S + 5)
         assert await model_of(engine) == "large"
+        assert engine.statistics == FallbackStatistics(fallen=2, returned=2)
         nursery.cancel_scope.cancel()
 
 

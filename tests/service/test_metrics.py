@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 
 import attrs
 import pytest
@@ -12,10 +13,12 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from fasttalk_stt.access.api_keys import KeyRing, read_inline_keys
+from fasttalk_stt.access.policy import Policy
 from fasttalk_stt.app import create_app, create_monitoring_app
 from fasttalk_stt.inference.fallback import FallbackStatistics
 from fasttalk_stt.inference.gpu_memory import GpuMemory
-from fasttalk_stt.service.gate import MonitoringGate
+from fasttalk_stt.service.gate import Gate, MonitoringGate
 from fasttalk_stt.service.metrics.fast_histogram import FastHistogram
 from fasttalk_stt.service.services import Hardware, Services
 from fasttalk_stt.telemetry.telemetry import RequestReport
@@ -189,6 +192,15 @@ async def test_the_operators_port_wants_its_token(services: Services, path: str)
     assert (await client.get(path)).status_code == 401
     with_token = await client.get(path, headers={"Authorization": f"Bearer {TOKEN}"})
     assert with_token.status_code in {200, 404}
+
+
+async def test_metrics_of_the_main_port_want_a_credential_too(services: Services) -> None:
+    entry = f"backend:{sha256(TOKEN.encode()).hexdigest()}"
+    gate = Gate(Policy(keys=KeyRing(read_inline_keys(entry))))
+    client = create_app(attrs.evolve(services, access=gate)).test_client()
+    assert (await client.get("/metrics")).status_code == 401
+    with_key = await client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert with_key.status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/dashboard/data", "/dashboard/sessions/key"])

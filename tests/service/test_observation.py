@@ -27,7 +27,7 @@ from fasttalk_stt.protocol.server_messages import (
 )
 from fasttalk_stt.service.history import INTERVAL_S, SERIES, STEPS, Moment
 from fasttalk_stt.service.observation import Observation, process_bytes
-from fasttalk_stt.service.percentiles import percentile
+from fasttalk_stt.service.percentiles import percentiles
 from fasttalk_stt.service.session_log import MOST_EVENTS, SessionLog
 from fasttalk_stt.service.totals import Totals
 from fasttalk_stt.telemetry.telemetry import (
@@ -147,7 +147,7 @@ def test_labels_are_there_from_the_start_and_never_more() -> None:
 def test_percentiles_are_by_nearest_rank(
     values: list[float], share: float, expected: float | None
 ) -> None:
-    assert percentile(values, share) == expected
+    assert percentiles(values, share) == [expected]
 
 
 def moment(at_s: float = NOON_S) -> Moment:

@@ -24,9 +24,16 @@ class ServiceCollector:
         observation = self.services.observation
         yield from state(self.services)
         yield from counters(observation.totals)
-        yield from observation.registry.collect()
+        for family in observation.registry.collect():
+            # When each series was begun is the process's start, which is told once.
+            family.samples = [each for each in family.samples if each.name != _created(family)]
+            yield family
         # Standard names: process_resident_memory_bytes, process_cpu_seconds_total and others.
         yield from ProcessCollector(registry=None).collect()
+
+
+def _created(family: Metric) -> str:
+    return f"{family.name}_created"
 
 
 def metrics_page(services: Services, accept: str) -> tuple[bytes, str]:
