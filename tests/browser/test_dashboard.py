@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Playwright, expect
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.browser.conftest import ARGUMENTS
@@ -23,6 +24,7 @@ TOKEN = "operators-only-4711"  # noqa: S105
 HOSTILE = '<img src=x onerror="window.broken=1">'
 
 Opener = Callable[..., DashboardPage]
+Starter = Callable[..., FakeServer]
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +35,24 @@ def browser(playwright: Playwright, program: str) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_dashboard(browser: Browser) -> Iterator[Opener]:
+def start_server(tmp_path: Path) -> Iterator[Starter]:
+    """Starts servers that live until the pages before them are closed; arguments as `fake_server`'s."""
+    with ExitStack() as stack:
+
+        def start(*arguments: str, **values: Any) -> FakeServer:
+            log = tmp_path / f"{len(list(tmp_path.iterdir()))}.log"
+            return stack.enter_context(fake_server(log, *arguments, **values))
+
+        yield start
+
+
+@pytest.fixture
+def open_dashboard(browser: Browser, start_server: Starter) -> Iterator[Opener]:
     """Opens it: `open_dashboard(server, address="", before=None, **context)`.
 
     `before` gets the page before it is loaded; `context` goes to Playwright (viewport ...).
     """
+    del start_server  # only to be closed before them
     pages: list[DashboardPage] = []
     with ExitStack() as stack:
 
@@ -65,9 +80,8 @@ def open_dashboard(browser: Browser) -> Iterator[Opener]:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[FakeServer]:
-    with fake_server(tmp_path / "server.log") as server:
-        yield server
+def server(start_server: Starter) -> FakeServer:
+    return start_server()
 
 
 @pytest.fixture(scope="module")
@@ -256,53 +270,56 @@ def test_charts_are_told_and_walked_by_keyboard(busy: FakeServer, open_dashboard
     expect(plot).to_be_focused()
 
 
-def test_token_is_asked_for_and_kept_in_the_tab(tmp_path: Path, open_dashboard: Opener) -> None:
-    with fake_server(tmp_path / "server.log", MONITORING_TOKEN=TOKEN) as server:
-        page = open_dashboard(server)
-        page.expects_errors = True  # the browser notes each 401
-        page.wait_state("token")
-        field = page.page.get_by_label("Monitoring token")
-        expect(field).to_be_focused()
-        assert not page.page.locator("#numbers").is_visible()
-        page.assert_accessible()
-        field.fill("wrong")
-        field.press("Enter")
-        expect(page.page.locator("#token-error")).to_contain_text("does not take that token")
-        field.fill(TOKEN)
-        field.press("Enter")
-        page.wait_state("live")
-        assert page.text("readiness") == "Ready"
-        page.page.reload()
-        page.wait_state("live")
-        assert TOKEN not in page.page.url
-        assert page.page.evaluate("JSON.stringify({...localStorage}) + document.cookie") == "{}"
-        open_dashboard(server, before=expect_errors).wait_state("token")
+def test_token_is_asked_for_and_kept_in_the_tab(
+    start_server: Starter, open_dashboard: Opener
+) -> None:
+    server = start_server(MONITORING_TOKEN=TOKEN)
+    page = open_dashboard(server)
+    page.expects_errors = True  # the browser notes each 401
+    page.wait_state("token")
+    field = page.page.get_by_label("Monitoring token")
+    expect(field).to_be_focused()
+    assert not page.page.locator("#numbers").is_visible()
+    page.assert_accessible()
+    field.fill("wrong")
+    field.press("Enter")
+    expect(page.page.locator("#token-error")).to_contain_text("does not take that token")
+    field.fill(TOKEN)
+    field.press("Enter")
+    page.wait_state("live")
+    assert page.text("readiness") == "Ready"
+    page.page.reload()
+    page.wait_state("live")
+    assert TOKEN not in page.page.url
+    assert page.page.evaluate("JSON.stringify({...localStorage}) + document.cookie") == "{}"
+    open_dashboard(server, before=expect_errors).wait_state("token")
 
 
 def expect_errors(page: DashboardPage) -> None:
     page.expects_errors = True
 
 
-def test_lost_server_is_told_and_its_return_noticed(tmp_path: Path, open_dashboard: Opener) -> None:
-    with fake_server(tmp_path / "server.log") as server:
-        page = open_dashboard(server)
-        page.expects_errors = True
-        page.wait_state("live")
-        shown = page.text("memory")
-        server.stop()
-        page.wait_state("lost")
+def test_lost_server_is_told_and_its_return_noticed(
+    start_server: Starter, open_dashboard: Opener
+) -> None:
+    server = start_server()
+    page = open_dashboard(server)
+    page.expects_errors = True
+    page.wait_state("live")
+    shown = page.text("memory")
+    server.stop()
+    page.wait_state("lost")
     expect(page.page.locator("#lost")).to_contain_text("it cannot be reached")
     expect(page.page.locator("#lost")).to_contain_text("s old")
     expect(page.page.locator("#announcer")).to_contain_text("No answer")
     assert page.text("readiness") == "Unknown"
     assert page.text("memory") == shown
-    assert "stale" in (page.page.locator("body").get_attribute("class") or "")
+    expect(page.page.locator("body")).to_have_class("stale")
     page.assert_accessible()
-    ports = {"port": server.websocket_port, "monitoring_port": server.monitoring_port}
-    with fake_server(tmp_path / "again.log", **ports):
-        page.wait_state("live")
-        expect(page.page.locator("#lost")).to_be_hidden()
-        assert page.text("readiness") == "Ready"
+    start_server(port=server.websocket_port, monitoring_port=server.monitoring_port)
+    page.wait_state("live")
+    expect(page.page.locator("#lost")).to_be_hidden()
+    assert page.text("readiness") == "Ready"
 
 
 @pytest.mark.parametrize(
@@ -326,6 +343,17 @@ def test_useless_answer_is_told(
     assert "Nothing is known of it yet" in page.text("lost")
     page.page.unroute("**/dashboard/data")
     page.wait_state("live")
+
+
+def test_server_that_hangs_is_told(quiet: FakeServer, open_dashboard: Opener) -> None:
+    def never(page: DashboardPage) -> None:
+        page.page.route("**/dashboard/data", lambda route: None)
+
+    page = open_dashboard(quiet, before=never)
+    page.wait_state("loading")
+    assert page.text("sessions-empty") == "Waiting for the server"
+    page.wait_state("lost")
+    assert "it does not answer" in page.text("lost")
 
 
 def test_hidden_tab_does_not_ask(quiet: FakeServer, open_dashboard: Opener) -> None:
@@ -421,21 +449,19 @@ def test_policy_forbids_what_the_page_does_not_need(
     assert refused
 
 
-def test_refusal_is_counted(tmp_path: Path, open_dashboard: Opener) -> None:
-    with (
-        fake_server(tmp_path / "server.log", WEBSOCKET_MAX_CONNECTIONS="1") as server,
-        server.stream("only"),
-    ):
-        with pytest.raises(Exception, match="503"):
+def test_refusal_is_counted(start_server: Starter, open_dashboard: Opener) -> None:
+    server = start_server(WEBSOCKET_MAX_CONNECTIONS="1")
+    with server.stream("only"):
+        with pytest.raises(InvalidStatus, match="503"):
             connect(f"ws://127.0.0.1:{server.websocket_port}/ws/transcribe", proxy=None)
         page = open_dashboard(server)
         page.wait_state("live")
         assert page.counts() == {("server full", "refusal"): 1}
 
 
-def test_open_breaker_is_told_with_its_cause(tmp_path: Path, open_dashboard: Opener) -> None:
-    faulty = fake_server(tmp_path / "server.log", "--faults", "gpu@1-99", GPU_FAILURE_THRESHOLD="1")
-    with faulty as server, server.stream("unlucky") as stream:
+def test_open_breaker_is_told_with_its_cause(start_server: Starter, open_dashboard: Opener) -> None:
+    server = start_server("--faults", "gpu@1-99", GPU_FAILURE_THRESHOLD="1")
+    with server.stream("unlucky") as stream:
         stream.say()
         stream.wait_for("error")
         page = open_dashboard(server)
