@@ -182,6 +182,10 @@ def test_charts_are_told_and_walked_by_keyboard(busy: FakeServer, open_dashboard
     assert not first.startswith("latest")
     page.wait_refreshed()
     expect(plot).to_be_focused()
+    in_step = page.page.get_by_role("slider", name="Memory, along the time")
+    expect(in_step).not_to_have_attribute("aria-valuetext", re.compile("^latest"))
+    plot.blur()
+    expect(in_step).to_have_attribute("aria-valuetext", re.compile("^latest"))
 
 
 def test_refresh_moves_neither_focus_nor_layout(busy: FakeServer, open_dashboard: Opener) -> None:

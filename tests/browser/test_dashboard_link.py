@@ -41,6 +41,18 @@ def test_token_is_asked_for_and_kept_in_the_tab(
     open_dashboard(server, before=expect_errors).wait_state("token")
 
 
+def test_token_is_asked_for_over_an_open_session(
+    server: FakeServer, open_dashboard: Opener
+) -> None:
+    with server.stream("call-1"):
+        page = open_dashboard(server)
+        page.expects_errors = True
+        drawer = page.open_session("call-1")
+        page.page.route("**/dashboard/data", lambda route: route.fulfill(status=401, body="{}"))
+        expect(page.page.get_by_label("Monitoring token")).to_be_focused()
+        expect(drawer).to_be_hidden()
+
+
 def expect_errors(page: DashboardPage) -> None:
     page.expects_errors = True
 

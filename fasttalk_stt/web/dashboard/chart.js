@@ -77,7 +77,7 @@ export class Chart {
       this.#plot.setSize({ width: Math.floor(entry.contentRect.width), height: HEIGHT_PX });
     }).observe(this.#place);
     this.#place.addEventListener("keydown", (event) => this.#step(event));
-    this.#place.addEventListener("blur", () => this.#plot.setCursor({ left: -10, top: -10 }));
+    this.#place.addEventListener("blur", () => this.#plot.setCursor({ left: -10, top: -10 }, true, true));
     this.#describe();
   }
 

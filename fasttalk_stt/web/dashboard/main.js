@@ -47,6 +47,8 @@ class Page {
       this.#enter(this.#poller.isPaused ? "paused" : "live");
     } catch (error) {
       if (error instanceof TokenNeeded) {
+        // Or the question could not be reached.
+        this.#session.close();
         this.#token.ask();
         this.#enter("token");
         return false;

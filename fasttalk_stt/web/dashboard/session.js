@@ -3,7 +3,7 @@
 import { clearAddress, keyInAddress } from "./address.js";
 import { byId, element, reconcile, setFacts, setNotice, setText } from "./dom.js";
 import { audio, clock, count, duration, factor, NONE, percent, plural, withMs, words } from "./format.js";
-import { NotKept, TokenNeeded } from "./server.js";
+import { NotKept } from "./server.js";
 import { showTimeline } from "./timeline.js";
 
 const ACCOUNT = [
@@ -60,9 +60,12 @@ export class Session {
         setNotice(byId("session-trouble"), "The server keeps this session no longer. What is shown is what it last told.");
         return;
       }
-      if (error instanceof TokenNeeded) this.#drawer.close();
       throw error;
     }
+  }
+
+  close() {
+    this.#drawer.close();
   }
 
   /** Say in the drawer too that the server is gone; null: it is not. */
