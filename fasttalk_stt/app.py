@@ -5,6 +5,7 @@ What the routes answer is made in `service`; what happens on the WebSocket, in `
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,12 +16,14 @@ from werkzeug.exceptions import HTTPException, NotFound
 
 from fasttalk_stt import __version__
 from fasttalk_stt.access.carriers import Request, chosen_subprotocol
+from fasttalk_stt.protocol.asyncapi import asyncapi_document
 from fasttalk_stt.protocol.errors import ProtocolError
 from fasttalk_stt.service.asking import read_request, refusal
 from fasttalk_stt.service.dashboard import SERVICE_NAME, dashboard_report, session_report
 from fasttalk_stt.service.front_page import front_page
 from fasttalk_stt.service.gate import Gate
 from fasttalk_stt.service.metrics.exposition import metrics_page
+from fasttalk_stt.service.openapi import openapi_document
 from fasttalk_stt.service.pages import add_pages, is_page
 from fasttalk_stt.service.reports import health_report, statistics_report
 from fasttalk_stt.service.services import Services
@@ -35,8 +38,10 @@ ENDPOINTS = {
     "/health/live": "200 while the process answers and its model is not stuck for good",
     "/health/ready": "200 when the model is warm and the server does not drain",
     "/stats": "connections and sessions",
-    "/demo": "a page to speak to it with a browser",
     "/metrics": "everything that is measured, for Prometheus",
+    "/asyncapi.json": "the WebSocket's protocol, for programs",
+    "/openapi.json": "the HTTP side, for programs",
+    "/demo": "a page to speak to it with a browser",
 }
 
 
@@ -71,6 +76,7 @@ def create_app(services: Services) -> QuartTrio:
             resumes = websocket.args.get("resume") == "1"
             with services.connections.admit(visitor, resumes=resumes) as ticket:
                 gate.redeem(visitor)
+                ticket.expire_in(gate.seconds_left(visitor))
                 # The connection contains its own errors, so what is refused below is admission.
                 await run_connection(
                     websocket._get_current_object(),  # type: ignore[attr-defined]
@@ -82,7 +88,6 @@ def create_app(services: Services) -> QuartTrio:
                         must_resume=ticket.must_resume,
                     ),
                     subprotocol=chosen_subprotocol(asked),
-                    expires_in_s=gate.seconds_left(visitor),
                 )
         except ProtocolError as error:
             kind = None if visitor is None else visitor.principal.kind
@@ -109,6 +114,8 @@ def create_app(services: Services) -> QuartTrio:
             {"status": "unready" if reasons else "ready", "reasons": reasons}, ok=not reasons
         )
 
+    # Last, since one of them lists the routes.
+    _add_documents(app, services)
     return app
 
 
@@ -193,6 +200,23 @@ def _add_reports(app: QuartTrio, services: Services) -> None:
     async def metrics() -> Response:
         page, content_type = metrics_page(services, request.headers.get("Accept", ""))
         return Response(page, content_type=content_type)
+
+
+def _add_documents(app: QuartTrio, services: Services) -> None:
+    """Publish what is spoken here, made once."""
+    documents: dict[str, str] = {}
+
+    @app.get("/asyncapi.json")
+    async def asyncapi() -> Response:
+        return Response(documents["asyncapi"], mimetype="application/json")
+
+    @app.get("/openapi.json")
+    async def openapi() -> Response:
+        return Response(documents["openapi"], mimetype="application/json")
+
+    routes = (rule.rule for rule in app.url_map.iter_rules() if not rule.websocket)
+    documents["asyncapi"] = json.dumps(asyncapi_document(__version__, services.session_defaults))
+    documents["openapi"] = json.dumps(openapi_document(__version__, routes))
 
 
 def _report(body: dict[str, Any], *, ok: bool) -> Response:

@@ -35,6 +35,7 @@ from fasttalk_stt.service.credentials import load_monitoring_token, load_policy
 from fasttalk_stt.service.dashboard import moment
 from fasttalk_stt.service.engine_health import EngineHealth
 from fasttalk_stt.service.gate import Gate, MonitoringGate
+from fasttalk_stt.service.journal import Journal
 from fasttalk_stt.service.model_owner import own_model
 from fasttalk_stt.service.observation import Observation
 from fasttalk_stt.service.readiness import Readiness
@@ -53,12 +54,17 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
     """
     # First, since their files are what an operator changes most.
     access, monitoring = make_gate(settings), MonitoringGate(load_monitoring_token(settings))
-    observation = Observation(transcripts=settings.dashboard_transcripts)
+    fallback = engine if isinstance(engine, FallbackEngine) else None
+    observation = Observation(
+        transcripts=settings.dashboard_transcripts,
+        others=[Journal(transcripts=settings.log_transcripts), *_traces(settings)],
+    )
     scheduler = Scheduler(
         engine,
         batch_size=settings.batch_size,
         promised_s=settings.promised_latency_ms / 1000 or None,
         longest_call_s=settings.transcription_timeout_s,
+        moving_s=(lambda: 0.0) if fallback is None else fallback.moving_s,
         telemetry=observation.telemetry,
     )
 
@@ -92,18 +98,15 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
         ),
         engine=health,
         model_name=lambda: engine.model_name,
-        preferred_model=lambda: (
-            engine.preferred_model if isinstance(engine, FallbackEngine) else engine.model_name
-        ),
+        preferred_model=lambda: engine.model_name if fallback is None else fallback.preferred_model,
         load=scheduler.load,
         access=access,
         monitoring=monitoring,
         observation=observation,
-        fallbacks=lambda: (
-            engine.statistics if isinstance(engine, FallbackEngine) else FallbackStatistics()
-        ),
+        fallbacks=lambda: FallbackStatistics() if fallback is None else fallback.statistics,
         hardware=lambda: _hardware(settings),
         read_gpu_memory=None if settings.device == "cpu" else read_gpu_memory,
+        session_defaults=settings.session_defaults(),
     )
     return Composition(
         services,
@@ -113,7 +116,7 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
             scheduler,
             services.readiness,
             language=settings.language,
-            beside=engine.run if isinstance(engine, FallbackEngine) else None,
+            beside=None if fallback is None else fallback.run,
         ),
         partial(observation.run, partial(moment, services), services.read_gpu_memory),
     )
@@ -146,6 +149,23 @@ def _hardware(settings: Settings) -> Hardware:
     if compute_type == "auto":
         compute_type = "float16" if on_gpu else "int8"
     return Hardware("cuda" if on_gpu else "cpu", compute_type)
+
+
+def _traces(settings: Settings) -> list[Telemetry]:
+    if settings.traces == "none":
+        return []
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter,
+        )
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+        from fasttalk_stt.service.tracing import Traces  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingsError(
+            f"TRACES={settings.traces} needs the extra: pip install 'fasttalk-stt[tracing]' ({error})"
+        ) from error
+    return [Traces(BatchSpanProcessor(OTLPSpanExporter()))]
 
 
 def make_ears(settings: Settings) -> Ears:

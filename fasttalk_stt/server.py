@@ -236,6 +236,7 @@ async def _reload_on_hangup(
                 services.access.is_valid,
                 ProtocolError(UNAUTHORIZED, "The credential of this connection has been revoked."),
             )
+            services.connections.renew(services.access.seconds_left)
             logger.info("credentials_reloaded", connections_closed=n_parted)
 
 

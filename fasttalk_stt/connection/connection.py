@@ -29,7 +29,7 @@ from fasttalk_stt.connection.live import (
     Settling,
     Work,
 )
-from fasttalk_stt.connection.receiver import Receiver
+from fasttalk_stt.connection.receiver import Receiver, no_resume
 from fasttalk_stt.connection.registry import SessionRegistry
 from fasttalk_stt.connection.sender import Sender
 from fasttalk_stt.connection.transcriber import Transcriber
@@ -62,6 +62,8 @@ connection back until the server's write deadline ends it."""
 CLEANUP_S = 2.0
 """How long telling a client about our fault may take; one that does not read may hold it until the
 server's write deadline, which is shielded."""
+RESUME_WITHIN_S = 10.0
+"""From the accept to `start_session` with `resume`, which a client sends at once."""
 DRAIN_RESERVE_S = 2.0
 """Of the drain's time, this much is kept for the last results of an utterance that was cut."""
 
@@ -145,12 +147,13 @@ class Connection:
             self._outbox.clone(),
             settings=settings,
             model=scheduler.model_name,
-            languages=scheduler.supported_languages,
+            languages=lambda: scheduler.supported_languages,
             ears=ears,
             wall_clock=wall_clock,
             telemetry=self._telemetry,
             perform=self._perform,
             started=self._claim,
+            part=self.part,
             audio=audio,
             must_resume=must_resume,
         )
@@ -202,6 +205,7 @@ class Connection:
                     self._transcriber.run,
                     self._drain_when_asked,
                     self._part_when_asked,
+                    self._expect_resume,
                 ):
                     nursery.start_soon(task)
                 self._scope = nursery.cancel_scope
@@ -309,10 +313,17 @@ class Connection:
             code = error.kind.close_code or CloseCode.POLICY
             await self._outbox.send(Closing(code, error.kind.code))
 
+    async def _expect_resume(self) -> None:
+        """A place beyond the usual ones is not kept for somebody who does not use it."""
+        if self._receiver.must_resume:
+            await trio.sleep(RESUME_WITHIN_S)
+            if self._receiver.must_resume:
+                self.part(no_resume())
+
     async def _fail(self, group: BaseExceptionGroup[Exception]) -> None:
         """Our own fault: log it, tell the client, close with 1011."""
         self._machine.apply(Transition.FAIL)
-        _log.error("connection failed", session_ids=self._session_ids, exc_info=group)
+        _log.error("connection_failed", session_ids=self._session_ids, exc_info=group)
         failure = ProtocolError(
             INTERNAL_ERROR, "The server failed on this connection and closes it. Connect again."
         )

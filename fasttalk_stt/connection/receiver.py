@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 
-import structlog
 import trio
 
 from fasttalk_stt.access.rates import Bucket, Intake, Verdict
@@ -70,8 +69,6 @@ from fasttalk_stt.telemetry.telemetry import ConnectionTelemetry
 
 Perform = Callable[[LiveSession, Iterable[Effect]], Awaitable[None]]
 
-_log = structlog.get_logger(__name__)
-
 
 class Receiver:
     """Owns the sending end of the incoming channel and its own end of the outbox."""
@@ -84,19 +81,20 @@ class Receiver:
         *,
         settings: Settings,
         model: str,
-        languages: frozenset[str],
+        languages: Callable[[], frozenset[str]],
         ears: Ears,
         wall_clock: Callable[[], datetime],
         telemetry: ConnectionTelemetry,
         perform: Perform,
         started: Callable[[str], None],
+        part: Callable[[ProtocolError], None],
         audio: Bucket | None = None,
         must_resume: bool = False,
     ) -> None:
         """`started` is called with the id of each session before its first message is sent; it raises
-        ProtocolError where the id is somebody else's. `audio` holds the seconds of audio that the
-        client's key may still send, with its other connections. With `must_resume` there is no place for
-        a session that is new."""
+        ProtocolError where the id is somebody else's. `part` ends the connection. `audio` holds the
+        seconds of audio that the client's key may still send, with its other connections. With
+        `must_resume` there is no place for a session that is new."""
         self._transport = transport
         self._incoming = incoming
         self._outbox = outbox
@@ -110,6 +108,7 @@ class Receiver:
         self._started = started
         self._intake = Intake(settings.message_rate_limit, audio)
         self._live: LiveSession | None = None
+        self._part = part
         self._must_resume = must_resume
         self._in_gap = False
         self._errors = 0
@@ -123,6 +122,11 @@ class Receiver:
     def is_held_back(self) -> bool:
         """Whether something of ours, not the client, keeps audio from coming in."""
         return not self._reading
+
+    @property
+    def must_resume(self) -> bool:
+        """Whether the session for which this connection was let in has not begun."""
+        return self._must_resume
 
     @property
     def latest(self) -> LiveSession | None:
@@ -220,7 +224,6 @@ class Receiver:
             case Interrupt(scope=scope):
                 live = self._session(message)
                 # Before its session_started nothing can be stale; the answer must not overtake it.
-                _log.debug("interrupt", reason=message.reason, scope=scope)
                 if live.begun.is_set():
                     await self._perform(live, live.session.interrupt(scope, trio.current_time()))
                 else:
@@ -261,14 +264,12 @@ class Receiver:
                 "The server is shutting down and starts no new sessions. Connect to another one.",
             )
         settings = self._settings
-        config, ignored = read_session_config(raw, self._default_config())
+        config, ignored = read_session_config(raw, self._settings.session_defaults())
         self._check_language(config.language)
         if self._must_resume and config.resume is None:
-            raise ProtocolError(
-                SERVER_FULL,
-                "The server is full; this connection was let in with ?resume=1, to go on with a session. "
-                "Connect without it, later or to another server.",
-            )
+            self._deaf = True
+            self._part(no_resume())
+            return
         session_id = _session_id(config)
         session = Session(
             config,
@@ -295,21 +296,13 @@ class Receiver:
         self._errors = 0
         await self._incoming.send(Begin(self._live))
 
-    def _default_config(self) -> SessionConfig:
-        settings = self._settings
-        return SessionConfig(
-            language=settings.language,
-            buffer_duration=settings.buffer_duration_s,
-            endpoint_silence_ms=settings.endpoint_silence_ms,
-            vad_sensitivity=settings.vad_sensitivity,
-        )
-
     def _check_language(self, tag: str | None) -> None:
         language = primary_language(tag)
-        if language is None or language in self._languages:
+        languages = self._languages()
+        if language is None or language in languages:
             return
-        some = ", ".join(sorted(self._languages)[:8])
-        more = " and more" if len(self._languages) > 8 else ""
+        some = ", ".join(sorted(languages)[:8])
+        more = " and more" if len(languages) > 8 else ""
         raise ProtocolError(
             INVALID_CONFIG,
             f"language is {tag!r}; the model {self._model} knows {some}{more}. Ask for one of "
@@ -322,8 +315,6 @@ class Receiver:
         if error.kind.fault is not Fault.CLIENT:
             return
         self._errors += 1
-        # Below the usual log level: a client can make thousands of them.
-        _log.debug("client error", code=error.kind.code, errors=self._errors)
         if self._errors < self._settings.max_session_errors:
             return
         self._deaf = True
@@ -333,6 +324,15 @@ class Receiver:
         )
         await self._outbox.send(Saying((error_message(parting),)))
         await self._outbox.send(Closing(parting.kind.close_code or 1008, parting.kind.code))
+
+
+def no_resume() -> ProtocolError:
+    """Why a connection ends that holds a place for a session that goes on, and has none."""
+    return ProtocolError(
+        SERVER_FULL,
+        "The server is full; this connection was let in with ?resume=1, to go on with a session. "
+        "Connect without it, later or to another server.",
+    )
 
 
 def _session_id(config: SessionConfig) -> str:

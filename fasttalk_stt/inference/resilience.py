@@ -210,7 +210,7 @@ class Resilience:
         self._news.unpark_all()
         opened = self.open_breaker()
         if opened is not None:
-            _log.error("breaker open", reason=str(opened))
+            _log.error("breaker_open", reason=str(opened))
 
     def _tell_moves(self) -> None:
         """Report what has changed since. That a breaker's time is over is noticed by whoever tries next."""

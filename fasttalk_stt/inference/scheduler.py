@@ -37,6 +37,9 @@ SHORTEST_CALL_LIMIT_S = 4.0
 CALL_LIMIT_FACTOR = 20.0
 """How long a call may take until its seat is given up: a doubtful request is asked five times at most, up to
 four times as dear as the first, and a machine may be busy with other work."""
+LONGEST_MOVE_S = 120.0
+"""A large model from a slow disk; a load that takes longer hangs."""
+SHORTEST_LOOK_S = 0.1
 SHORT_REQUEST_S = 3.0
 """What `Engine.request_s` is measured with."""
 
@@ -110,7 +113,9 @@ class Scheduler:
 
     `run` must be running before `decode` can return. `batch_size` is the most requests that are
     decoded together, never more than are worth it to the engine. `promised_s` is how long a final may
-    wait, 95 of 100; None: nothing follows from how long they wait.
+    wait, 95 of 100; None: nothing follows from how long they wait. `longest_call_s` is when a call is taken
+    for stuck at the latest, not counting what `moving_s` has grown by meanwhile: the time for which models
+    were being loaded.
     """
 
     def __init__(
@@ -120,11 +125,13 @@ class Scheduler:
         batch_size: int,
         promised_s: float | None = None,
         longest_call_s: float = LONGEST_CALL_S,
+        moving_s: Callable[[], float] = lambda: 0.0,
         telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
         self._engine = engine
         self._telemetry = telemetry
         self._longest_call_s = longest_call_s
+        self._moving_s = moving_s
         self._stuck_since_s: dict[object, float] = {}
         self._batch_size = min(batch_size, engine.batch_size)
         self._jobs: list[_Job] = []
@@ -257,7 +264,7 @@ class Scheduler:
         try:
             job.begin()
         except Exception as error:  # noqa: BLE001 - one session's fault, and the others must go on
-            _log.error("a request could not be made", exc_info=error)
+            _log.error("request_not_made", exc_info=error)
             failure = EngineError("the request could not be made")
             failure.__cause__ = error
             job.finish(failure)
@@ -277,12 +284,16 @@ class Scheduler:
                 returned.set()
 
         nursery.start_soon(decode)
-        limit_s = self._limit_s(batch)
-        with trio.move_on_after(limit_s):
-            await returned.wait()
-        if returned.is_set():
-            return
-        _log.error("call stuck", after_s=round(limit_s, 1), requests=len(batch))
+        began_s, moved_before_s = trio.current_time(), self._moving_s()
+        limit_s = left_s = self._limit_s(batch)
+        while left_s > 0:
+            with trio.move_on_after(max(left_s, SHORTEST_LOOK_S)):
+                await returned.wait()
+            if returned.is_set():
+                return
+            moved_s = min(self._moving_s() - moved_before_s, LONGEST_MOVE_S)
+            left_s = limit_s + moved_s - (trio.current_time() - began_s)
+        _log.error("call_stuck", after_s=round(limit_s, 1), requests=len(batch))
         self._stuck_since_s[returned] = trio.current_time() - limit_s
         try:
             for job in batch:
@@ -291,7 +302,7 @@ class Scheduler:
             await returned.wait()
         finally:
             del self._stuck_since_s[returned]
-        _log.warning("call returned")
+        _log.warning("call_returned")
 
     def _limit_s(self, batch: list[_Job]) -> float:
         """How long a call may take, by how much there is to decode."""
@@ -332,10 +343,10 @@ class Scheduler:
                     await self._decode([job])
             return
         if isinstance(error, EngineError):
-            _log.warning("decode failed", error=str(error), error_type=type(error).__name__)
+            _log.warning("decode_failed", error=str(error), error_type=type(error).__name__)
             batch[0].finish(error)
             return
-        _log.error("engine raised an unexpected exception", exc_info=error)
+        _log.error("engine_raised_unexpectedly", exc_info=error)
         failure = EngineError("the engine raised an unexpected exception")
         failure.__cause__ = error
         batch[0].finish(failure)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import trio
@@ -19,6 +19,7 @@ from fasttalk_stt.service.metrics.stages import Stages
 from fasttalk_stt.service.session_log import SessionLog
 from fasttalk_stt.service.totals import Totals
 from fasttalk_stt.telemetry.fanout import Fanout
+from fasttalk_stt.telemetry.telemetry import Telemetry
 
 LAG_EVERY_S = 1
 """How often a task asks to be woken, to see how late it is."""
@@ -27,12 +28,16 @@ LAG_EVERY_S = 1
 class Observation:
     """`telemetry` is what the pipeline is given. `clock` is Unix time.
 
-    With `transcripts` the texts of the latest sessions are kept. `registry` holds the histograms of
-    `stages`; it is this server's own.
+    With `transcripts` the texts of the latest sessions are kept; `others` are told, too. `registry` holds
+    the histograms of `stages`; it is this server's own.
     """
 
     def __init__(
-        self, *, transcripts: bool = False, clock: Callable[[], float] = time.time
+        self,
+        *,
+        transcripts: bool = False,
+        others: Sequence[Telemetry] = (),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.clock = clock
         self.registry = CollectorRegistry()
@@ -40,7 +45,7 @@ class Observation:
         self.stages = Stages(self.registry)
         self.history = History(self.totals)
         self.sessions = SessionLog(transcripts=transcripts, clock=clock)
-        self.telemetry = Fanout((self.totals, self.stages, self.history, self.sessions))
+        self.telemetry = Fanout((self.totals, self.stages, self.history, self.sessions, *others))
         self.gpu_memory: GpuMemory | None = None
         self.began_s = clock()
 

@@ -15,6 +15,7 @@ from fasttalk_stt.guard import GuardStatistics
 from fasttalk_stt.inference.fallback import FallbackStatistics
 from fasttalk_stt.inference.gpu_memory import GpuMemory
 from fasttalk_stt.inference.load import IDLE, Load
+from fasttalk_stt.protocol.config import SessionConfig
 from fasttalk_stt.service.connections import ConnectionLike, ConnectionManager
 from fasttalk_stt.service.engine_health import EngineHealth
 from fasttalk_stt.service.gate import Gate, MonitoringGate
@@ -53,7 +54,8 @@ class Services:
     `model_name` answers with the engine's model, also while it is loading, `preferred_model` with the one
     that would serve if there were memory for it; `engine` tells how it is, `load` how busy. `loop`
     watches the event loop. `access` and `monitoring` guard the two ports. `observation` is told what
-    happens; `fallbacks`, `hardware` and `read_gpu_memory`, which blocks, tell of the engine.
+    happens; `fallbacks`, `hardware` and `read_gpu_memory`, which blocks, tell of the engine. Sessions begin
+    with `session_defaults`.
     """
 
     connections: ConnectionManager
@@ -71,6 +73,7 @@ class Services:
     fallbacks: Callable[[], FallbackStatistics] = FallbackStatistics
     hardware: Callable[[], Hardware] = lambda: Hardware("cpu")
     read_gpu_memory: Callable[[], GpuMemory | None] | None = None
+    session_defaults: SessionConfig = field(factory=SessionConfig)
 
 
 @frozen

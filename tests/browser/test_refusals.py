@@ -109,6 +109,17 @@ def test_a_lost_connection_is_told(open_demo: OpenDemo, start_server: StartServe
     assert demo.page.get_by_role("button", name="Try again").is_visible()
 
 
+def test_a_network_that_does_not_keep_up_ends_the_session(
+    open_demo: OpenDemo, start_server: StartServer
+) -> None:
+    http_url, _ = start_server()
+    stuck = "Object.defineProperty(WebSocket.prototype, 'bufferedAmount', { get: () => 3e6 })"
+    demo = open_demo(http_url, prepare=lambda page: page.add_init_script(stuck))
+    play_sample(demo)
+    assert "too slow" in demo.wait_notice()
+    demo.wait_idle(5)
+
+
 def test_a_refused_microphone_is_told(open_demo: OpenDemo, start_server: StartServer) -> None:
     http_url, _ = start_server()
     demo = open_demo(http_url, allows=False)

@@ -2,18 +2,12 @@
 
 import { Bot } from "./bot.js";
 import { Measurements } from "./measurements.js";
+import { fetchFile, onDrop, openFile, openMicrophone, openSample } from "./opening.js";
 import { Panels } from "./panels.js";
-import {
-  Told,
-  explainEnd,
-  explainLoss,
-  explainMicrophone,
-  explainRefusal,
-  fetchFile,
-} from "./refusals.js";
+import { Told, explainEnd, explainLoss, explainRefusal } from "./refusals.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
-import { Capture, FileSource, Microphone, measure } from "./sources.js";
+import { Capture, measure } from "./sources.js";
 import { Transcript } from "./transcript.js";
 import { Turns } from "./turns.js";
 import { Waveform } from "./waveform.js";
@@ -71,13 +65,16 @@ class Demo {
   }
 
   #listen() {
-    byId("microphone").onclick = () => this.#start(() => this.#openMicrophone());
-    byId("sample").onclick = () => this.#start(() => this.#openSample());
+    byId("microphone").onclick = () => {
+      const echoCancellation = this.settings.get("echo_cancellation");
+      this.#start(() => openMicrophone(this.#context, { echoCancellation }));
+    };
+    byId("sample").onclick = () => this.#start(() => openSample(this.#context));
     byId("choose").onclick = () => byId("file").click();
     byId("file").onchange = ({ target }) => {
       const [file] = target.files;
       target.value = ""; // the same file may be chosen again
-      if (file) this.#start(() => this.#openFile(file));
+      if (file) this.#start(() => openFile(this.#context, file));
     };
     byId("stop").onclick = () => this.#stop();
     byId("clear").onclick = () => this.transcript.clear();
@@ -99,20 +96,7 @@ class Demo {
       sessionStorage.setItem(CREDENTIAL, this.#credential);
       this.#start(this.#retry);
     };
-    const stage = byId("stage");
-    addEventListener("dragover", (event) => {
-      event.preventDefault();
-      stage.classList.add("dropping");
-    });
-    addEventListener("dragleave", ({ relatedTarget }) => {
-      if (!relatedTarget) stage.classList.remove("dropping");
-    });
-    addEventListener("drop", (event) => {
-      event.preventDefault();
-      stage.classList.remove("dropping");
-      const [file] = event.dataTransfer.files;
-      if (file && this.state === "idle") this.#start(() => this.#openFile(file));
-    });
+    onDrop(byId("stage"), (file) => this.#start(() => openFile(this.#context, file)));
     addEventListener("pagehide", () => this.#session?.close());
   }
 
@@ -164,27 +148,6 @@ class Demo {
       onChange: () => this.#showBot(),
     });
     this.#turns.want(byId("bot").checked);
-  }
-
-  async #openMicrophone() {
-    try {
-      const echoCancellation = this.settings.get("echo_cancellation");
-      return await Microphone.open(this.#context, { echoCancellation });
-    } catch (error) {
-      throw new Told(explainMicrophone(error));
-    }
-  }
-
-  async #openFile(file) {
-    try {
-      return await FileSource.open(this.#context, await file.arrayBuffer(), file.name);
-    } catch {
-      throw new Told(`${file.name} cannot be read as audio. WAV, FLAC, MP3, Ogg and M4A mostly can.`);
-    }
-  }
-
-  async #openSample() {
-    return FileSource.open(this.#context, await fetchFile("sample.flac"), "sample.flac");
   }
 
   #connect() {

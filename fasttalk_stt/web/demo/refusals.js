@@ -1,24 +1,12 @@
 // Why there is no connection, in words. A browser hides the answer to a refused WebSocket, so the
 // same question is put to /health, which answers by the same rules.
 
-import { serverUrl } from "./session.js";
+import { TOO_SLOW, serverUrl } from "./session.js";
 
 /** An error whose message is for people. */
 export class Told extends Error {}
 
-const UNREACHABLE = "The server cannot be reached. Is it running, and is the network there?";
-
-/** A file of this page as an ArrayBuffer. Throws Told. */
-export async function fetchFile(name) {
-  let answer;
-  try {
-    answer = await fetch(name);
-    if (answer.ok) return await answer.arrayBuffer();
-  } catch {
-    throw new Told(UNREACHABLE);
-  }
-  throw new Told(`The server does not give ${name} out (${answer.status}). Try again in a moment.`);
-}
+export const UNREACHABLE = "The server cannot be reached. Is it running, and is the network there?";
 
 /** {kind, text}; kind "credential" where one is missing or wrong, else "server". */
 export async function explainRefusal(credential) {
@@ -73,7 +61,7 @@ function server(text) {
 
 /** Why an open connection ended. `last` is the text of the server's last error, if it sent one. */
 export function explainLoss({ code, reason }, last) {
-  if (reason === "too slow") return "The network is too slow for live audio, so the session was ended.";
+  if (reason === TOO_SLOW) return "The network is too slow for live audio, so the session was ended.";
   if (code === 1001) return "The server is shutting down; what it had heard is above.";
   if (last) return last;
   if (code === 1008) return `The server ended the connection: ${reason || "a limit was reached"}.`;

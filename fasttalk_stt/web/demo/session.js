@@ -2,6 +2,8 @@
 
 import { encode } from "./sources.js";
 
+export const TOO_SLOW = "too slow";
+
 /** More than this unsent means that the network does not keep up: 20 s of speech at 48 kHz. */
 const MAX_UNSENT_BYTES = 2_000_000;
 
@@ -11,6 +13,8 @@ export function serverUrl(path) {
 }
 
 export class Session {
+  #gaveUp = ""; // why we closed it, where nobody had asked for that
+
   /**
    * `on` has message(message), sent(message), audio(bytes) and closed({opened, code, reason, asked}):
    * `opened` says whether the server let us in, `asked` whether we closed it ourselves.
@@ -38,7 +42,7 @@ export class Session {
       on.message(message);
     };
     this.socket.onclose = ({ code, reason }) => {
-      on.closed({ opened: this.opened, code, reason, asked: this.asked });
+      on.closed({ opened: this.opened, code, reason: this.#gaveUp || reason, asked: this.asked });
     };
   }
 
@@ -55,7 +59,8 @@ export class Session {
   /** Sends one frame, or gives the connection up where the network does not keep up. */
   sendAudio(samples) {
     if (this.socket.bufferedAmount > MAX_UNSENT_BYTES) {
-      this.close("too slow");
+      this.#gaveUp = TOO_SLOW;
+      this.socket.close(1000, TOO_SLOW);
       return;
     }
     const bytes = encode(samples, this.config.encoding);
@@ -70,8 +75,8 @@ export class Session {
     this.send({ type: "end_session" });
   }
 
-  close(reason = "") {
-    this.asked = reason === "";
-    if (this.socket.readyState <= WebSocket.OPEN) this.socket.close(1000, reason);
+  close() {
+    this.asked = true;
+    if (this.socket.readyState <= WebSocket.OPEN) this.socket.close(1000);
   }
 }

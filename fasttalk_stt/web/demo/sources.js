@@ -91,7 +91,8 @@ export class FileSource {
     this.node.connect(input);
     this.node.connect(this.delay).connect(this.context.destination);
     this.node.onended = onEnd;
-    this.startedAt = this.context.currentTime + 0.1;
+    // Ahead of what a busy machine may be late, so that it begins when it says.
+    this.startedAt = this.context.currentTime + 0.25;
     this.node.start(this.startedAt);
   }
 
