@@ -139,6 +139,7 @@ def create_monitoring_app(services: Services) -> QuartTrio:
     app = _new_app()
     _guard_routes(app, services.monitoring.check)
     _add_reports(app, services)
+    add_pages(app, "dashboard", "/dashboard", vendored=["uplot"])
 
     @app.get("/dashboard/data")
     async def dashboard_data() -> Response:

@@ -7,10 +7,11 @@ from routes that are guarded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import PurePosixPath
 
 from attrs import frozen
 from quart import Response, redirect, request
@@ -65,13 +66,17 @@ class StaticFile:
     etag: str
 
 
-def add_pages(app: QuartTrio, folder: str, prefix: str) -> None:
+def add_pages(app: QuartTrio, folder: str, prefix: str, *, vendored: Sequence[str] = ()) -> None:
     """Serve `fasttalk_stt/web/{folder}` at `prefix`, which begins with a slash and ends without.
 
     `prefix` itself leads to `prefix/`, its `index.html`, so that a page names its files relative to
-    itself and works behind a proxy that adds a path. The routes are `is_page`.
+    itself and works behind a proxy that adds a path. What of `web/vendor` it uses is beside it, in
+    `vendor/`. The routes are `is_page`.
     """
-    known = read_files(files("fasttalk_stt") / "web" / folder)
+    web = files("fasttalk_stt") / "web"
+    known = read_files(web / folder)
+    for name in vendored:
+        known |= read_vendored(web / "vendor" / name, f"vendor/{name}/")
 
     async def page() -> Response:
         name = prefix.rpartition("/")[2]
@@ -102,17 +107,33 @@ def read_files(folder: Traversable) -> dict[str, StaticFile]:
     return known
 
 
+def read_vendored(folder: Traversable, path: str) -> dict[str, StaticFile]:
+    """Read what a page can use of somebody else's folder, by `path` with its names: not its notes."""
+    return {
+        f"{path}{entry.name}": _read(entry)
+        for entry in folder.iterdir()
+        if _ending(entry.name) in MEDIA_TYPES
+    }
+
+
 def _walk(folder: Traversable, path: str) -> Iterator[tuple[str, StaticFile]]:
     for entry in folder.iterdir():
         name = f"{path}{entry.name}"
         if entry.is_dir():
             yield from _walk(entry, f"{name}/")
             continue
-        _, dot, ending = name.rpartition(".")
-        if dot + ending not in MEDIA_TYPES:
+        if _ending(name) not in MEDIA_TYPES:
             raise ValueError(f"no media type is known for {entry}")
-        body = entry.read_bytes()
-        yield name, StaticFile(body, MEDIA_TYPES[dot + ending], sha256(body).hexdigest()[:32])
+        yield name, _read(entry)
+
+
+def _read(file: Traversable) -> StaticFile:
+    body = file.read_bytes()
+    return StaticFile(body, MEDIA_TYPES[_ending(file.name)], sha256(body).hexdigest()[:32])
+
+
+def _ending(name: str) -> str:
+    return PurePosixPath(name).suffix
 
 
 def _answer(known: Mapping[str, StaticFile], name: str) -> Response:

@@ -16,10 +16,25 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
+from tests.browser.dashboard_fixtures import (
+    busy,
+    open_dashboard,
+    quiet,
+    server,
+    start_server,
+)
 from tests.browser.demo_page import DemoPage
 from tests.integration.conftest import real_server, samples
 
-__all__ = ["real_server", "samples"]
+__all__ = [
+    "busy",
+    "open_dashboard",
+    "quiet",
+    "real_server",
+    "samples",
+    "server",
+    "start_server",
+]
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
