@@ -7,6 +7,8 @@ its rejection, or the end of its speech where no text is to come.
 
 from __future__ import annotations
 
+from collections import deque
+
 from attrs import define, evolve
 
 from fasttalk_stt.client.events import (
@@ -24,10 +26,14 @@ from fasttalk_stt.protocol.server_messages import (
     SpeechEndedData,
     TranscriptionData,
     VoiceActivityData,
+    WordTime,
 )
 
 MAX_TEXT_CHARS = 8_192
 """Of an utterance's text so much goes into `resume`, its end; a message may have 65,536 characters."""
+
+MAX_WORDS = 64
+"""More than anybody says in the 2 s that are sent again."""
 
 _LAST_REASONS = frozenset({"speech_end", "max_silence", "session_end"})
 
@@ -52,6 +58,7 @@ class Progress:
         self._under_way: dict[int, _Utterance] = {}
         self._last_over = 0
         self._eager: EagerTranscription | None = None
+        self._words: deque[WordTime] = deque(maxlen=MAX_WORDS)
         self._stamp: Metadata | None = None
 
     def take(self, event: ServerEvent) -> bool:
@@ -100,6 +107,11 @@ class Progress:
             "onset_reported": reported,
             "onset_ms": onset_ms,
             "text": text,
+            "words": [
+                {"word": word.word, "start_ms": word.start_ms, "end_ms": word.end_ms}
+                for word in self._words
+                if audio_from_ms <= word.start_ms and word.end_ms <= committed_ms
+            ],
         }
 
     def _note(self, event: ServerEvent) -> bool:
@@ -108,6 +120,7 @@ class Progress:
                 return self._note_onset(onset)
             case Transcription(data=data):
                 self._note_text(data)
+                self._words.extend(data.timestamps or ())
             case VoiceActivityRejected(data=rejection):
                 self._answered(rejection.utterance)
                 self._end(rejection.utterance)

@@ -65,6 +65,13 @@ class OpenAudio:
         """Let go of audio that is too old to be of use."""
         self._requests.forget_before(self.cursor)
 
+    def go_on(self, start: int, words: tuple[HeardWord, ...]) -> None:
+        """Everything before `start` was handed out elsewhere; these were its latest words."""
+        self.cursor = start
+        if words:
+            self.remember(words[0].start, start, words)
+            self._speech_end = words[-1].end
+
     def begin(self, speech_start: int, *, heard_from: int) -> OpenUtterance:
         """Open an utterance at the cursor; faint voice may have been heard before it was sure."""
         if self._config.enable_vad and heard_from - self._speech_end > GOING_ON_SAMPLES:

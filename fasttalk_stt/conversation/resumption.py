@@ -11,12 +11,27 @@ import math
 
 from fasttalk_stt.audio.timeline import Timeline, pipeline_samples
 from fasttalk_stt.conversation.onsets import OnsetRegister
+from fasttalk_stt.conversation.segments import HeardWord
 from fasttalk_stt.protocol.config import Resume
 from fasttalk_stt.protocol.server_messages import VoiceActivityRejected
 
 HEARD_AGAIN_WITHIN_SAMPLES = pipeline_samples(1.0)
 """Behind the last onset that was reported: a detector that begins anew may decide a little later. It is
 also the longest that evidence of an onset is gathered."""
+
+
+def words_before(resume: Resume, timeline: Timeline) -> tuple[HeardWord, ...]:
+    """The words that were said in the audio before what is committed, as far as it is sent again."""
+    return tuple(
+        HeardWord(
+            text=f" {word.word}",
+            start=timeline.to_pipeline(timeline.at_ms(word.start_ms)),
+            end=timeline.to_pipeline(timeline.at_ms(word.end_ms)),
+            confidence=1.0,
+        )
+        for word in resume.words
+        if resume.audio_from_ms <= word.start_ms and word.end_ms <= resume.committed_ms
+    )
 
 
 class OwedOnsets:

@@ -34,6 +34,7 @@ from fasttalk_stt.conversation.segmenter_events import (
 )
 from fasttalk_stt.conversation.segments import (
     Heard,
+    HeardWord,
     Segment,
     Speculation,
 )
@@ -86,13 +87,16 @@ class Segmenter:
         self.looks.effort = effort
         self._audio.context_samples = effort.context_samples
 
-    def go_on(self, start: int, *, utterances: int, is_open: bool) -> None:
-        """What lies before `start`, and so many utterances, were handed out by another server.
+    def go_on(
+        self, start: int, *, utterances: int, is_open: bool, words: tuple[HeardWord, ...]
+    ) -> None:
+        """What lies before `start`, and so many utterances, were handed out by another server; the latest
+        words of it are known.
 
         With `is_open` the last of them goes on there, whether or not its voice is heard again.
         """
         audio, hearing = self._audio, self._hearing
-        audio.cursor = start
+        audio.go_on(start, words)
         audio.utterances = utterances
         hearing.reset(deaf_before=start)
         if is_open:

@@ -32,7 +32,7 @@ from fasttalk_stt.conversation.onsets import OnsetRegister
 from fasttalk_stt.conversation.outcomes import Outcomes
 from fasttalk_stt.conversation.publisher import Publisher, SessionStatistics
 from fasttalk_stt.conversation.queue import SegmentQueue
-from fasttalk_stt.conversation.resumption import OwedOnsets
+from fasttalk_stt.conversation.resumption import OwedOnsets, words_before
 from fasttalk_stt.conversation.segmenter import Segmenter, SegmenterLimits
 from fasttalk_stt.conversation.segmenter_events import (
     Due,
@@ -152,6 +152,7 @@ class Session:
                 self._timeline.to_pipeline(committed),
                 utterances=resume.utterance - (resume.is_under_way and not resume.is_open),
                 is_open=resume.is_open,
+                words=words_before(resume, self._timeline),
             )
 
     @property

@@ -41,6 +41,8 @@ CONFIGURABLE = "configurable"
 _MAX_ID_CHARS = 128
 _MAX_RESUME_CHARS = 16_384
 """Of one utterance: a quarter of an hour without a pause. With more, a message could not hold it."""
+_MAX_RESUME_WORDS = 200
+"""Half a minute of hurried speech."""
 _MAX_CONTEXT_MS = 30_000
 """Of audio that is settled already: 2 s are of use, and it is not bounded by MAX_PENDING_SECONDS."""
 _MAX_UNANSWERED = 1000
@@ -48,6 +50,7 @@ _MAX_UNANSWERED = 1000
 
 _COUNT = Integer(0, MAX_COUNT)
 _POSITION = Integer(0, MAX_COUNT, "milliseconds")
+_WORD = Text(128)
 
 _WHISPER_NAMES = {"fil": "tl", "iw": "he", "jv": "jw", "nb": "no"}
 """Languages whose registered code is not the one Whisper uses."""
@@ -68,6 +71,55 @@ class _Reported:
 
     def schema(self) -> dict[str, Any]:
         return {**_COUNT.schema(), "type": ["boolean", "integer"]}
+
+
+@frozen
+class ResumeWord:
+    """A word that was transcribed, with its times on the session's clock."""
+
+    word: Annotated[str, "as it came, with its marks"]
+    start_ms: Annotated[int, "where it begins"]
+    end_ms: Annotated[int, "where it ends, behind its beginning"]
+
+
+@frozen
+class _ResumeWords:
+    """A list of words in the order of their times, none of them blank or without length."""
+
+    allowed = f"a list of up to {_MAX_RESUME_WORDS} objects of word, start_ms and end_ms"
+
+    def read(self, value: object) -> tuple[ResumeWord, ...]:
+        if not isinstance(value, list) or len(value) > _MAX_RESUME_WORDS:
+            raise ValueError
+        words: list[ResumeWord] = []
+        for given in value:
+            if not isinstance(given, dict):
+                raise ValueError
+            word = ResumeWord(
+                _WORD.read(given.get("word")),
+                _POSITION.read(given.get("start_ms")),
+                _POSITION.read(given.get("end_ms")),
+            )
+            latest_ms = words[-1].start_ms if words else 0
+            if not (word.word.strip() and latest_ms <= word.start_ms < word.end_ms):
+                raise ValueError
+            words.append(word)
+        return tuple(words)
+
+    def schema(self) -> dict[str, Any]:
+        return {
+            "type": "array",
+            "maxItems": _MAX_RESUME_WORDS,
+            "items": {
+                "type": "object",
+                "required": ["word", "start_ms", "end_ms"],
+                "properties": {
+                    "word": {**_WORD.schema(), "minLength": 1},
+                    "start_ms": _POSITION.schema(),
+                    "end_ms": _POSITION.schema(),
+                },
+            },
+        }
 
 
 @frozen
@@ -98,6 +150,11 @@ class Resume:
     text: Annotated[str, "what of `utterance` was transcribed"] = _holds(
         Text(_MAX_RESUME_CHARS), ""
     )
+    words: Annotated[
+        tuple[ResumeWord, ...],
+        "the latest words that came, with their times: what is said next is heard as going on from "
+        "those between `audio_from_ms` and `committed_ms`",
+    ] = _holds(_ResumeWords(), ())
 
     @property
     def is_under_way(self) -> bool:
@@ -148,7 +205,7 @@ class _Resumed:
     allowed = (
         "null, or an object of session_id, committed_ms, audio_from_ms (up to "
         f"{_MAX_CONTEXT_MS // 1000} s before and not after committed_ms), seq, utterance and "
-        f"onset_reported ({_Reported.allowed}), and perhaps onset_ms and text"
+        f"onset_reported ({_Reported.allowed}), and perhaps onset_ms, text and words"
     )
 
     def read(self, value: object) -> Resume | None:

@@ -69,6 +69,7 @@ def test_of_nothing_there_is_nothing_to_say(told: Told) -> None:
         "onset_reported": False,
         "onset_ms": None,
         "text": "",
+        "words": [],
     }
 
 
@@ -150,3 +151,15 @@ def test_a_text_without_end_is_told_by_its_end(told: Told) -> None:
     text = told.now()[3]
     assert len(text) == MAX_TEXT_CHARS
     assert text.endswith(" end")
+
+
+def test_the_latest_words_go_along_as_far_as_their_audio_does(told: Told) -> None:
+    times = [("one", 100, 400), ("two", 500, 900), ("three", 1000, 2100)]
+    data = told._server._text(1, "one two three", "buffer_full", 0)["data"]
+    data["timestamps"] = [
+        {"word": word, "start_ms": start_ms, "end_ms": end_ms, "confidence": 0.9}
+        for word, start_ms, end_ms in times
+    ]
+    told.tell("transcription", 2000, **data)
+    said = told.resume(committed_ms=2000, audio_from_ms=200)
+    assert said["words"] == [{"word": "two", "start_ms": 500, "end_ms": 900}]

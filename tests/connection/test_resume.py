@@ -87,6 +87,13 @@ class Caller:
             "onset_reported": max(under_way, default=False),
             "onset_ms": onsets.get(max(under_way)) if under_way else None,
             "text": "" if first is None else under_way[first].strip(),
+            "words": [
+                {name: time[name] for name in ("word", "start_ms", "end_ms")}
+                for final in self.finals
+                for time in final["timestamps"]
+                if self.committed_ms - CONTEXT_MS <= time["start_ms"]
+                and time["end_ms"] <= self.committed_ms
+            ],
         }
 
 

@@ -180,3 +180,34 @@ def test_after_an_interrupt_what_is_heard_again_has_a_number_of_its_own() -> Non
     assert rejections(driver) == [(2, "interrupted")]
     assert onsets(driver) == [3]
     assert [final.data.utterance for final in driver.finals] == [3]
+
+
+WORDS = [
+    {"word": "old", "start_ms": 2900, "end_ms": 3100},
+    {"word": "so", "start_ms": 4300, "end_ms": 4500},
+    {"word": "I", "start_ms": 4600, "end_ms": 4900},
+    {"word": "late", "start_ms": 4950, "end_ms": 5100},
+]
+
+
+def test_the_words_before_the_cut_are_the_context_of_the_first_request() -> None:
+    driver = going_on(onset_reported=True, onset_ms=4300, text="so I", words=WORDS)
+    driver.hear(sound(2.6))
+    driver.hear(silence(0.6))
+    [entry] = driver.wanted
+    speech = entry.segment.speech
+    assert speech is not None
+    assert speech.context_text == "so I"
+    # From the first of the words on, 4,300 ms: 700 ms before what is committed.
+    assert speech.context_samples == 700 * 16
+    assert len(speech.samples) == entry.segment.end - entry.segment.start + 700 * 16
+
+
+def test_whoever_begins_anew_long_after_the_words_has_no_context() -> None:
+    driver = going_on(words=WORDS)
+    driver.hear(silence(4.0))
+    driver.hear(sound(1.0))
+    driver.hear(silence(0.6))
+    [entry] = driver.wanted
+    assert entry.segment.speech is not None
+    assert entry.segment.speech.context_text == ""

@@ -126,6 +126,10 @@ def test_a_resume_tells_which_onsets_were_reported(
         {"onset_reported": False, "committed_ms": 30_001},
         {"onset_reported": True, "text": 7},
         {"onset_reported": True, "onset_ms": -1},
+        {"onset_reported": True, "words": "so I"},
+        {"onset_reported": True, "words": ["so"]},
+        {"onset_reported": True, "words": [{"word": "so", "start_ms": 5, "end_ms": 5}]},
+        {"onset_reported": True, "words": [{"word": "", "start_ms": 5, "end_ms": 9}]},
     ],
 )
 def test_a_resume_that_makes_no_sense_is_refused(changes: dict[str, object]) -> None:
