@@ -18,6 +18,12 @@
 # Nothing below depends on the version of Python (3.11 to 3.13).
 ARG BASE_IMAGE=debian:12.12-slim
 
+# Extras of pyproject.toml. `embedded` (240 MB) lets the server start without a model hub;
+# --build-arg EXTRAS= leaves it out. With it come the weights of Smart Turn, for ENDPOINTER=smart: one
+# file of a framework whose dependencies are not wanted. Each stage that wants it says so: not every builder
+# lets stages inherit it.
+ARG EXTRAS=[embedded]
+
 
 FROM ${BASE_IMAGE} AS system
 # The base is pinned, its security updates are not. tini, since a first process that is Python ignores
@@ -48,13 +54,10 @@ WORKDIR /build
 COPY pyproject.toml constraints.txt ./
 RUN mkdir fasttalk_stt \
     && touch fasttalk_stt/__init__.py README.md LICENSE
-# Extras of pyproject.toml. `embedded` (240 MB) lets the server start without a model hub;
-# --build-arg EXTRAS= leaves it out. With it come the weights of Smart Turn, for ENDPOINTER=smart: one
-# file of a framework whose dependencies are not wanted.
-ARG EXTRAS=[embedded]
 
 
 FROM build AS dependencies-cuda
+ARG EXTRAS
 RUN pip install --constraint constraints.txt ".${EXTRAS}" \
     && if [ -n "${EXTRAS}" ]; then pip install --no-deps --constraint constraints.txt pipecat-ai; fi \
     && pip uninstall --yes fasttalk-stt \
@@ -63,6 +66,7 @@ RUN pip install --constraint constraints.txt ".${EXTRAS}" \
 
 
 FROM build AS dependencies-cpu
+ARG EXTRAS
 ARG TORCH_CPU_INDEX=
 # whisperx asks for Triton on every Linux; it compiles for GPUs only (600 MB).
 RUN if [ -n "${TORCH_CPU_INDEX}" ]; then \

@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint unit abuse integration hear bench format clean
+.PHONY: help demo serve test lint unit abuse integration checkers hear bench format clean
 
 help:  ## This list
 	@echo "make TARGET (PYTHON=python3.12 to choose the interpreter)"
@@ -47,6 +47,9 @@ abuse: $(INSTALLED)  ## Hostile clients against a real server with a scripted en
 integration: $(INSTALLED)  ## Real engine, real sockets, real speech (minutes)
 	@echo "==> integration tests"
 	@$(PYTEST) -m integration
+
+checkers: $(INSTALLED)  ## Fetch Helm and Docker Compose, with which unit tests check deploy/ (else skipped)
+	@$(BIN)/python -m tools.deploy_checkers
 
 HEAR_OUT := build/hear
 # What else to tell tools.hear_eval, such as HEAR="--quick" or HEAR="--only ttfs --utterances 300".
