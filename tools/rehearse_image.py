@@ -183,11 +183,12 @@ async def _speak_and_stop(container: Container, port: int) -> tuple[str, float]:
     texts: list[str] = []
     ended: list[Mapping[str, Any]] = []
     config = {"language": "en", "sample_rate": clip.rate_hz}
+    code = None
     async with open_websocket_url(f"ws://{HOST}:{port}/ws/transcribe") as socket:
         await socket.send_message(json.dumps({"type": "start_session", "session_config": config}))
 
         async def speak() -> None:
-            for frame in frames(clip, 32.0):
+            for frame in frames(clip, frame_ms=32.0):
                 try:
                     await socket.send_message(frame.payload)
                 except ConnectionClosed:
