@@ -151,8 +151,16 @@ def _wait_until_ready(container: Container, port: int) -> None:
         time.sleep(POLL_S)
 
 
+STALE = """
+from pathlib import Path
+files = list(Path("/opt/fasttalk/lib").rglob("*.pyc"))
+print(len(files), sum(file.read_bytes()[4:8] != bytes((1, 0, 0, 0)) for file in files))
+"""
+"""Counts compiled files, and those that are compared with the time of their source when they are imported."""
+
+
 def _check_confinement(container: Container) -> None:
-    """Where it may write and what it is. Raises PromiseError."""
+    """Where it may write, what it is and how it was compiled. Raises PromiseError."""
     if not container.is_healthy():
         raise PromiseError("its health check fails while it is ready")
     who = container.shell("id -u; id -g; cat /proc/1/comm").split()
@@ -163,6 +171,11 @@ def _check_confinement(container: Container) -> None:
         raise PromiseError(f"its root can be written:\n{refused}")
     if container.shell("touch /tmp/x /models/x && rm /models/x && echo both").strip() != "both":
         raise PromiseError("it cannot write to its tmpfs or its volume")
+    n_compiled, n_by_time = map(int, container.shell(f"python3 -c '{STALE}'").split())
+    if n_compiled == 0 or n_by_time:
+        raise PromiseError(
+            f"{n_by_time} of {n_compiled} compiled files hang on their source's time"
+        )
     rights = container.shell("grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status").split()
     if rights[1::2] != ["0" * 16, "0" * 16, "1"]:
         raise PromiseError(f"its rights are {rights}")

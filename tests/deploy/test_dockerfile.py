@@ -119,3 +119,12 @@ def test_the_packages_of_the_cpu_index_are_pinned() -> None:
     (pattern,) = re.findall(r"grep -E '([^']+)' constraints.txt", TEXT)
     found = [line for line in constraints.splitlines() if re.match(pattern, line)]
     assert [line.split("==")[0] for line in found] == ["torch", "torchaudio", "torchvision"]
+
+
+def test_no_bytecode_hangs_on_the_time_of_its_source() -> None:
+    runs = [arguments for name, arguments in instructions() if name == "RUN"]
+    installing = [run for run in runs if "pip install" in run]
+    assert len(installing) == 4
+    for run in installing:
+        assert run.count("pip install") == run.count("--no-compile")
+        assert "compileall -qq -f -j 0 --invalidation-mode unchecked-hash /opt/fasttalk/lib" in run
