@@ -18,11 +18,11 @@
 # Nothing below depends on the version of Python (3.11 to 3.13).
 ARG BASE_IMAGE=debian:12.12-slim
 
-# Extras of pyproject.toml. `embedded` (240 MB) lets the server start without a model hub;
-# --build-arg EXTRAS= leaves it out. With it come the weights of Smart Turn, for ENDPOINTER=smart: one
+# Extras of pyproject.toml. `embedded` (350 MB) lets the server start without a model hub, `tracing` is for
+# TRACES=otlp; --build-arg EXTRAS= leaves both out. With them come the weights of Smart Turn, for ENDPOINTER=smart: one
 # file of a framework whose dependencies are not wanted. Each stage that wants it says so: not every builder
 # lets stages inherit it.
-ARG EXTRAS=[embedded]
+ARG EXTRAS=[embedded,tracing]
 
 
 FROM ${BASE_IMAGE} AS system

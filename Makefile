@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint unit abuse integration checkers hear bench format clean
+.PHONY: help demo serve test lint unit abuse integration browser checkers hear bench format clean
 
 help:  ## This list
 	@echo "make TARGET (PYTHON=python3.12 to choose the interpreter)"
@@ -26,6 +26,7 @@ test: $(INSTALLED)  ## Everything below that checks, in this order (minutes)
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory abuse
 	@$(MAKE) --no-print-directory integration
+	@$(MAKE) --no-print-directory browser
 	@echo "==> all passed"
 
 lint: $(INSTALLED)  ## Format, lint and types, without changing a file
@@ -38,7 +39,7 @@ lint: $(INSTALLED)  ## Format, lint and types, without changing a file
 
 unit: $(INSTALLED)  ## Tests without sockets and without a model (seconds)
 	@echo "==> unit tests"
-	@$(PYTEST) -m "not abuse and not integration"
+	@$(PYTEST) -m "not abuse and not integration and not browser"
 
 abuse: $(INSTALLED)  ## Hostile clients against a real server with a scripted engine
 	@echo "==> abuse tests"
@@ -47,6 +48,10 @@ abuse: $(INSTALLED)  ## Hostile clients against a real server with a scripted en
 integration: $(INSTALLED)  ## Real engine, real sockets, real speech (minutes)
 	@echo "==> integration tests"
 	@$(PYTEST) -m integration
+
+browser: $(INSTALLED)  ## The web pages in a real Chromium (skipped where there is none; minutes)
+	@echo "==> browser tests"
+	@$(PYTEST) -m browser
 
 checkers: $(INSTALLED)  ## Fetch Helm and Docker Compose, with which unit tests check deploy/ (else skipped)
 	@$(BIN)/python -m tools.deploy_checkers

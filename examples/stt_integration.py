@@ -56,11 +56,14 @@ class FasttalkSTTIntegration:
             on_speech_onset=self.handle_user_interrupt,
         ) as session:
             self.current_session = session
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._send_audio(session, audio_stream))
-                async for event in session:
-                    if isinstance(event, Transcription):
-                        await self._send_to_llm(event.data.text, event.metadata)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._send_audio(session, audio_stream))
+                    async for event in session:
+                        if isinstance(event, Transcription):
+                            await self._send_to_llm(event.data.text, event.metadata)
+            finally:
+                self.current_session = None
 
     async def handle_user_interrupt(self, onset: VoiceActivityDetected) -> None:
         """Stop everybody who speaks. `on_onset_rejected` would tell when they may go on."""

@@ -5,25 +5,29 @@ What the routes answer is made in `service`; what happens on the WebSocket, in `
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from quart import Response, jsonify, request, websocket
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from fasttalk_stt import __version__
 from fasttalk_stt.access.carriers import Request, chosen_subprotocol
+from fasttalk_stt.protocol.asyncapi import asyncapi_document
 from fasttalk_stt.protocol.errors import ProtocolError
 from fasttalk_stt.service.asking import read_request, refusal
+from fasttalk_stt.service.dashboard import SERVICE_NAME, dashboard_report, session_report
 from fasttalk_stt.service.front_page import front_page
 from fasttalk_stt.service.gate import Gate
+from fasttalk_stt.service.metrics.exposition import metrics_page
+from fasttalk_stt.service.openapi import openapi_document
+from fasttalk_stt.service.pages import add_pages, is_page
 from fasttalk_stt.service.reports import health_report, statistics_report
 from fasttalk_stt.service.services import Services
 from fasttalk_stt.service.websocket import run_connection
-
-SERVICE_NAME = "fasttalk-stt"
 
 MAX_REQUEST_BODY_BYTES = 64 * 1024
 """No route takes a body; Quart would collect 16 MiB of one."""
@@ -34,6 +38,10 @@ ENDPOINTS = {
     "/health/live": "200 while the process answers and its model is not stuck for good",
     "/health/ready": "200 when the model is warm and the server does not drain",
     "/stats": "connections and sessions",
+    "/metrics": "everything that is measured, for Prometheus",
+    "/asyncapi.json": "the WebSocket's protocol, for programs",
+    "/openapi.json": "the HTTP side, for programs",
+    "/demo": "a page to speak to it with a browser",
 }
 
 
@@ -55,10 +63,12 @@ def create_app(services: Services) -> QuartTrio:
     _add_cors(app, gate)
     _guard_routes(app, gate.enter)
     _add_reports(app, services)
+    add_pages(app, "demo", "/demo")
 
     @app.websocket("/ws/transcribe")
     async def transcribe() -> Response | None:
         asked = read_request(websocket)
+        visitor = None
         try:
             visitor = gate.enter(asked)
             services.readiness.check_model()
@@ -66,6 +76,7 @@ def create_app(services: Services) -> QuartTrio:
             resumes = websocket.args.get("resume") == "1"
             with services.connections.admit(visitor, resumes=resumes) as ticket:
                 gate.redeem(visitor)
+                ticket.expire_in(gate.seconds_left(visitor))
                 # The connection contains its own errors, so what is refused below is admission.
                 await run_connection(
                     websocket._get_current_object(),  # type: ignore[attr-defined]
@@ -77,9 +88,10 @@ def create_app(services: Services) -> QuartTrio:
                         must_resume=ticket.must_resume,
                     ),
                     subprotocol=chosen_subprotocol(asked),
-                    expires_in_s=gate.seconds_left(visitor),
                 )
         except ProtocolError as error:
+            kind = None if visitor is None else visitor.principal.kind
+            services.observation.telemetry.refused(error.kind.code, kind)
             return refusal(error)
         return None
 
@@ -102,14 +114,29 @@ def create_app(services: Services) -> QuartTrio:
             {"status": "unready" if reasons else "ready", "reasons": reasons}, ok=not reasons
         )
 
+    # Last, since one of them lists the routes.
+    _add_documents(app, services)
     return app
 
 
 def create_monitoring_app(services: Services) -> QuartTrio:
-    """Make the operators' application: health and statistics on a port of their own."""
+    """Make the operators' application: health, statistics and the dashboard's data on a port of their
+    own."""
     app = _new_app()
     _guard_routes(app, services.monitoring.check)
     _add_reports(app, services)
+
+    @app.get("/dashboard/data")
+    async def dashboard_data() -> Response:
+        return jsonify(dashboard_report(services))
+
+    @app.get("/dashboard/sessions/<key>")
+    async def dashboard_session(key: str) -> Response:
+        report = session_report(services, key)
+        if report is None:
+            raise NotFound("This session is not, or no longer, kept.")
+        return jsonify(report)
+
     return app
 
 
@@ -131,7 +158,7 @@ def _guard_routes(app: QuartTrio, check: Callable[[Request], object]) -> None:
 
     @app.before_request
     async def guard() -> Response | None:
-        if request.endpoint in OPEN_ENDPOINTS:
+        if request.endpoint in OPEN_ENDPOINTS or is_page(request.endpoint):
             return None
         try:
             check(read_request(request))
@@ -167,6 +194,28 @@ def _add_reports(app: QuartTrio, services: Services) -> None:
     @app.get("/stats")
     async def stats() -> Response:
         return jsonify(statistics_report(services))
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        page, content_type = metrics_page(services, request.headers.get("Accept", ""))
+        return Response(page, content_type=content_type)
+
+
+def _add_documents(app: QuartTrio, services: Services) -> None:
+    """Publish what is spoken here, made once."""
+    documents: dict[str, str] = {}
+
+    @app.get("/asyncapi.json")
+    async def asyncapi() -> Response:
+        return Response(documents["asyncapi"], mimetype="application/json")
+
+    @app.get("/openapi.json")
+    async def openapi() -> Response:
+        return Response(documents["openapi"], mimetype="application/json")
+
+    routes = (rule.rule for rule in app.url_map.iter_rules() if not rule.websocket)
+    documents["asyncapi"] = json.dumps(asyncapi_document(__version__, services.session_defaults))
+    documents["openapi"] = json.dumps(openapi_document(__version__, routes))
 
 
 def _report(body: dict[str, Any], *, ok: bool) -> Response:

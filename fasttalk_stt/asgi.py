@@ -23,7 +23,7 @@ from fasttalk_stt.settings import Settings, SettingsError
 def _app_from_environment() -> QuartTrio:
     try:
         settings = Settings.from_environment(os.environ)
-        configure_logging(settings.log_format)
+        configure_logging(settings)
         return make_hosted_app(settings, make_engine(settings))
     except (SettingsError, EngineError) as error:
         sys.exit(f"fasttalk-stt: {error}")

@@ -21,21 +21,27 @@ from fasttalk_stt.conversation.backchannels import (
 )
 from fasttalk_stt.guard import GuardStatistics
 from fasttalk_stt.inference.engine import Engine
-from fasttalk_stt.inference.fallback import FallbackEngine
+from fasttalk_stt.inference.fallback import FallbackEngine, FallbackStatistics
+from fasttalk_stt.inference.gpu_memory import read_gpu_memory
 from fasttalk_stt.inference.load import Crowd, headroom_streams
 from fasttalk_stt.inference.resilience import Resilience
 from fasttalk_stt.inference.scheduler import Scheduler
+from fasttalk_stt.inference.seats import is_gpu
 from fasttalk_stt.inference.silero import SileroModel, SileroVad
 from fasttalk_stt.inference.smart_turn import SmartTurn
 from fasttalk_stt.inference.turn_judge import TurnJudge
 from fasttalk_stt.service.connections import ConnectionManager
 from fasttalk_stt.service.credentials import load_monitoring_token, load_policy
+from fasttalk_stt.service.dashboard import moment
 from fasttalk_stt.service.engine_health import EngineHealth
 from fasttalk_stt.service.gate import Gate, MonitoringGate
+from fasttalk_stt.service.journal import Journal
 from fasttalk_stt.service.model_owner import own_model
+from fasttalk_stt.service.observation import Observation
 from fasttalk_stt.service.readiness import Readiness
-from fasttalk_stt.service.services import Composition, Services
+from fasttalk_stt.service.services import Composition, Hardware, Services
 from fasttalk_stt.settings import Settings, SettingsError
+from fasttalk_stt.telemetry.telemetry import NO_TELEMETRY, Telemetry
 
 _GATE_SENSITIVITY = 0
 """The easiest: what the gate misses, nobody hears."""
@@ -48,14 +54,21 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
     """
     # First, since their files are what an operator changes most.
     access, monitoring = make_gate(settings), MonitoringGate(load_monitoring_token(settings))
+    fallback = engine if isinstance(engine, FallbackEngine) else None
+    observation = Observation(
+        transcripts=settings.dashboard_transcripts,
+        others=[Journal(transcripts=settings.log_transcripts), *_traces(settings)],
+    )
     scheduler = Scheduler(
         engine,
         batch_size=settings.batch_size,
         promised_s=settings.promised_latency_ms / 1000 or None,
         longest_call_s=settings.transcription_timeout_s,
+        moving_s=(lambda: 0.0) if fallback is None else fallback.moving_s,
+        telemetry=observation.telemetry,
     )
 
-    resilience = make_resilience(settings, scheduler)
+    resilience = make_resilience(settings, scheduler, observation.telemetry)
 
     health = EngineHealth(
         scheduler,
@@ -81,15 +94,19 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
             resilience=resilience,
             ears=make_ears(settings),
             sessions=SessionRegistry(),
+            telemetry=observation.telemetry,
         ),
         engine=health,
         model_name=lambda: engine.model_name,
-        preferred_model=lambda: (
-            engine.preferred_model if isinstance(engine, FallbackEngine) else engine.model_name
-        ),
+        preferred_model=lambda: engine.model_name if fallback is None else fallback.preferred_model,
         load=scheduler.load,
         access=access,
         monitoring=monitoring,
+        observation=observation,
+        fallbacks=lambda: FallbackStatistics() if fallback is None else fallback.statistics,
+        hardware=lambda: _hardware(settings),
+        read_gpu_memory=None if settings.device == "cpu" else read_gpu_memory,
+        session_defaults=settings.session_defaults(),
     )
     return Composition(
         services,
@@ -99,8 +116,9 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
             scheduler,
             services.readiness,
             language=settings.language,
-            beside=engine.run if isinstance(engine, FallbackEngine) else None,
+            beside=None if fallback is None else fallback.run,
         ),
+        partial(observation.run, partial(moment, services), services.read_gpu_memory),
     )
 
 
@@ -113,13 +131,41 @@ def make_gate(settings: Settings) -> Gate:
     )
 
 
-def make_resilience(settings: Settings, scheduler: Scheduler) -> Resilience:
+def make_resilience(
+    settings: Settings, scheduler: Scheduler, telemetry: Telemetry = NO_TELEMETRY
+) -> Resilience:
     """The retries and circuit breakers that all sessions of a server share."""
     return Resilience.of(
         scheduler,
         gpu_threshold=settings.gpu_failure_threshold,
         transcription_threshold=settings.transcription_failure_threshold,
+        telemetry=telemetry,
     )
+
+
+def _hardware(settings: Settings) -> Hardware:
+    on_gpu = is_gpu(settings.device)
+    compute_type = settings.compute_type
+    if compute_type == "auto":
+        compute_type = "float16" if on_gpu else "int8"
+    return Hardware("cuda" if on_gpu else "cpu", compute_type)
+
+
+def _traces(settings: Settings) -> list[Telemetry]:
+    if settings.traces == "none":
+        return []
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter,
+        )
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+        from fasttalk_stt.service.tracing import Traces  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingsError(
+            f"TRACES={settings.traces} needs the extra: pip install 'fasttalk-stt[tracing]' ({error})"
+        ) from error
+    return [Traces(BatchSpanProcessor(OTLPSpanExporter()))]
 
 
 def make_ears(settings: Settings) -> Ears:

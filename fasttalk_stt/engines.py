@@ -10,7 +10,7 @@ from fasttalk_stt.inference.aligning.wav2vec2 import Wav2Vec2Aligner
 from fasttalk_stt.inference.engine import Engine
 from fasttalk_stt.inference.errors import ModelNotFoundError
 from fasttalk_stt.inference.fallback import FallbackEngine, UnloadableEngine
-from fasttalk_stt.inference.faulty import FaultPlan, FaultyEngine
+from fasttalk_stt.inference.faulty import FaultPlan, Faults, FaultyEngine
 from fasttalk_stt.inference.model_sizes import smaller_models
 from fasttalk_stt.inference.models import ResolvedModel, list_models, resolve_model
 from fasttalk_stt.inference.seats import is_gpu
@@ -22,7 +22,7 @@ _log = structlog.get_logger(__name__)
 
 
 def make_engine(settings: Settings, *, faults: FaultPlan | None = None) -> Engine:
-    """Make the engine of the configured model, unloaded; with `faults` each of its models fails by them.
+    """Make the engine of the configured model, unloaded; with `faults` the calls of its models fail by them.
 
     Raises ModelNotFoundError when there is no such model, or none of a MODEL_FALLBACKS that is set.
     """
@@ -31,8 +31,9 @@ def make_engine(settings: Settings, *, faults: FaultPlan | None = None) -> Engin
     aligner = _aligner(settings)
     engines: list[UnloadableEngine] = [_engine(settings, each, aligner) for each in models]
     if faults is not None:
-        _log.warning("FAULTS ARE INJECTED: this server fails on purpose", plan=str(faults))
-        engines = [FaultyEngine(engine, faults) for engine in engines]
+        _log.warning("faults_are_injected", plan=str(faults), advice="this server fails on purpose")
+        shared = Faults(faults)
+        engines = [FaultyEngine(engine, shared) for engine in engines]
     return FallbackEngine(engines) if len(engines) > 1 else engines[0]
 
 

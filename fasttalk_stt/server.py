@@ -101,6 +101,7 @@ async def serve_composition(
             await nursery.start(_watch_signals, stop)
             await nursery.start(_reload_on_hangup, settings, parts.services)
             nursery.start_soon(parts.own_model)
+            nursery.start_soon(parts.observe)
             await nursery.start(
                 partial(
                     _serve_app,
@@ -149,6 +150,7 @@ def make_hosted_app(settings: Settings, engine: Engine) -> QuartTrio:
     @app.before_serving
     async def start_model() -> None:
         app.nursery.start_soon(own_model)
+        app.nursery.start_soon(parts.observe)
 
     return app
 
@@ -234,6 +236,7 @@ async def _reload_on_hangup(
                 services.access.is_valid,
                 ProtocolError(UNAUTHORIZED, "The credential of this connection has been revoked."),
             )
+            services.connections.renew(services.access.seconds_left)
             logger.info("credentials_reloaded", connections_closed=n_parted)
 
 

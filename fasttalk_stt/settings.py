@@ -19,7 +19,8 @@ from fasttalk_stt.access.addresses import read_networks
 from fasttalk_stt.access.api_keys import AccessError
 from fasttalk_stt.access.origins import read_origins
 from fasttalk_stt.access.variables import check_promises
-from fasttalk_stt.protocol.config import is_language_tag
+from fasttalk_stt.protocol.config import SessionConfig
+from fasttalk_stt.protocol.values import is_language_tag
 
 MASK = "********"
 """What is shown of a secret that is set."""
@@ -279,13 +280,36 @@ class Settings:
     monitoring_token: str | None = _secret("MONITORING_TOKEN")
     monitoring_token_file: Path | None = _file("MONITORING_TOKEN_FILE", "a file with a token")
 
+    dashboard_transcripts: bool = _switch("DASHBOARD_TRANSCRIPTS", False)
     log_format: str = _choice("LOG_FORMAT", "auto", ("auto", "console", "json"))
+    log_level: str = _choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error"))
+    log_file: Path | None = _setting(
+        "LOG_FILE",
+        Path,
+        lambda value: value is None or (isinstance(value, Path) and not value.is_dir()),
+        "a file, such as ./logs/stt.log",
+        default=None,
+    )
+    """None: the log goes to stderr alone."""
+    log_file_max_mb: int = _whole("LOG_FILE_MAX_MB", 50, 1, 100_000, "MB")
+    log_transcripts: bool = _switch("LOG_TRANSCRIPTS", False)
+    traces: str = _choice("TRACES", "none", ("none", "otlp"))
+    """Where to is said by OpenTelemetry's own variables."""
 
     def __attrs_post_init__(self) -> None:
         if self.websocket_port == self.monitoring_port != 0:
             raise _refuse(
                 "MONITORING_PORT", self.monitoring_port, "another port than WEBSOCKET_PORT"
             )
+
+    def session_defaults(self) -> SessionConfig:
+        """What a session begins with that asks for nothing else."""
+        return SessionConfig(
+            language=self.language,
+            buffer_duration=self.buffer_duration_s,
+            endpoint_silence_ms=self.endpoint_silence_ms,
+            vad_sensitivity=self.vad_sensitivity,
+        )
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:

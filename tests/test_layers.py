@@ -21,7 +21,7 @@ import fasttalk_stt
 PACKAGE = "fasttalk_stt"
 SOURCES = Path(fasttalk_stt.__file__).parent
 
-PURE_FOLDERS = frozenset({"protocol", "access", "audio", "conversation"})
+PURE_FOLDERS = frozenset({"protocol", "access", "audio", "conversation", "telemetry"})
 NOT_IN_PURE_FOLDERS = frozenset(
     {
         "trio",
@@ -33,6 +33,7 @@ NOT_IN_PURE_FOLDERS = frozenset(
         "faster_whisper",
         "ctranslate2",
         "onnxruntime",
+        "prometheus_client",
     }
 )
 ONLY_IN_INFERENCE = frozenset({"torch", "whisperx", "faster_whisper", "onnxruntime"})
@@ -49,10 +50,14 @@ SERVER_PARTS = UPPER_LAYERS | {
     "inference",
     "listening",
     "settings",
+    "telemetry",
 }
 """A client imports none of these."""
 FORBIDDEN_INSIDE: Mapping[str, frozenset[str]] = {
-    "protocol": UPPER_LAYERS | {"connection", "inference", "conversation", "audio", "access"},
+    "protocol": UPPER_LAYERS
+    | {"connection", "inference", "conversation", "audio", "access", "telemetry"},
+    "telemetry": UPPER_LAYERS
+    | {"connection", "inference", "conversation", "audio", "access", "settings"},
     "access": UPPER_LAYERS | {"connection", "inference", "conversation", "audio", "settings"},
     "audio": UPPER_LAYERS | {"connection", "inference", "conversation", "access"},
     "conversation": UPPER_LAYERS | {"connection", "access"},

@@ -24,7 +24,7 @@ import trio
 from fasttalk_stt.inference.engine import DecodeRequest, Engine, Hypothesis
 from fasttalk_stt.inference.fake import FakeEngine
 from fasttalk_stt.inference.fallback import FallbackEngine
-from fasttalk_stt.inference.faulty import FaultyEngine, read_faults
+from fasttalk_stt.inference.faulty import Faults, FaultyEngine, read_faults
 from fasttalk_stt.inference.tones import hear_tones
 from fasttalk_stt.server import serve
 from fasttalk_stt.service.logging import configure_logging
@@ -71,7 +71,7 @@ def main() -> None:
         websocket_port=args.port,
         monitoring_port=args.monitoring_port,
     )
-    configure_logging(settings.log_format)
+    configure_logging(settings)
     trio.run(run, settings, _engine(args))
 
 
@@ -83,7 +83,8 @@ def _engine(args: argparse.Namespace) -> Engine:
         ]
         if args.faults is None:
             return engines[0]
-        return FallbackEngine([FaultyEngine(engine, args.faults) for engine in engines])
+        faults = Faults(args.faults)
+        return FallbackEngine([FaultyEngine(engine, faults) for engine in engines])
     return BlockingEngine(args.blocking_s) if args.blocking_s else FakeEngine(n_recorded=0)
 
 

@@ -65,6 +65,13 @@ class Policy:
             return False
         return key.expires_at_s is None or key.expires_at_s > now_s
 
+    def expires_at_s(self, visitor: Visitor) -> float | None:
+        """Until when (Unix time) the credential of somebody who is in holds by now; None: for good."""
+        if visitor.principal.kind != "key" or self.keys is None or visitor.credential_id is None:
+            return visitor.expires_at_s
+        key = self.keys.get(visitor.credential_id)
+        return visitor.expires_at_s if key is None else key.expires_at_s
+
     def _by_key(self, digest: str, key: ApiKey, now_s: float) -> Visitor:
         if key.expires_at_s is not None and key.expires_at_s <= now_s:
             raise ProtocolError(

@@ -28,7 +28,7 @@ MIN_SECRET_BYTES = 32
 """As long as the hash of HS256 (RFC 7518, section 3.2): a shorter one can be guessed offline."""
 MIN_RSA_BITS = 2_048
 MAX_JWKS_KEYS = 32
-"""A token without a `kid` is tried with each."""
+"""A token without a `kid` is tried with each, as is a key without one on each token."""
 MAX_SUBJECT_CHARS = 128
 _LATEST_S = 253_402_300_799.0
 """The last second of the year 9999: times beyond are cut to it."""
@@ -183,7 +183,7 @@ class TokenVerifier:
             kid = jwt.get_unverified_header(text).get("kid")
         except (jwt.PyJWTError, ValueError, RecursionError):
             return []
-        return [key for key in self._keys if kid is None or key.kid == kid]
+        return [key for key in self._keys if kid is None or key.kid in (None, kid)]
 
     def _read(self, text: str, key: VerifyingKey) -> Token:
         demanded = ["exp"]

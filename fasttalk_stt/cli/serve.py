@@ -52,6 +52,6 @@ def _faults(text: str) -> FaultPlan:
 def run(args: argparse.Namespace) -> int:
     """Serve; returns when drained. Raises user errors for `main` to print."""
     settings = Settings.from_environment(os.environ)
-    configure_logging(settings.log_format)
+    configure_logging(settings)
     trio.run(partial(serve, settings, hypercorn_file=args.hypercorn_config, faults=args.faults))
     return 0

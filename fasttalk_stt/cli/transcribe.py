@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     jobs = plan_jobs(args.files, output=args.output, format_name=args.format)
     # Its stream is stderr: stdout is for results. What a server notes of its clients' mistakes is
     # our own line here, so only warnings are left.
-    configure_logging(settings.log_format)
+    configure_logging(settings)
     logging.getLogger().setLevel(logging.WARNING)
     # Imported here, so that `--help` and a bad argument need no model library.
     from fasttalk_stt.engines import make_engine  # noqa: PLC0415

@@ -13,6 +13,7 @@ from fasttalk_stt.client.discovery import DiscoverySettings, ServiceDiscovery
 from fasttalk_stt.client.errors import (
     BusyError,
     ConnectError,
+    CredentialsError,
     DisconnectedError,
     ForbiddenError,
     GpuError,
@@ -61,6 +62,7 @@ __all__ = [
     "ConnectionPool",
     "ContextUpdated",
     "Credentials",
+    "CredentialsError",
     "DisconnectedError",
     "DiscoverySettings",
     "EagerRetracted",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
-from attrs import frozen
+from attrs import field, frozen
 
 from fasttalk_stt.client.errors import ConnectError
 
@@ -32,7 +33,8 @@ class Address:
     port: int
     is_tls: bool
     base_path: str = ""
-    query: str = ""
+    query: str = field(default="", repr=False)
+    """Not shown: it may hold a token."""
 
     @classmethod
     def parse(cls, url: str) -> Address:
@@ -44,10 +46,10 @@ class Address:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
-            raise ValueError(f"{_shown(url)}: not a URL: {error}") from error
+            raise ValueError(f"{shown(url)}: not a URL: {error}") from error
         if parts.scheme not in _PORTS or not parts.hostname:
             raise ValueError(
-                f"{_shown(url)}: expected ws://HOST:PORT{TRANSCRIBE_PATH}, or wss, http or https"
+                f"{shown(url)}: expected ws://HOST:PORT{TRANSCRIBE_PATH}, or wss, http or https"
             )
         return cls(
             host=parts.hostname,
@@ -78,7 +80,6 @@ class Address:
         return self.base_path + path
 
     def __str__(self) -> str:
-        # Without the query: it may hold a token.
         scheme = "wss" if self.is_tls else "ws"
         return f"{scheme}://{self.authority}{self.path(TRANSCRIBE_PATH)}"
 
@@ -132,6 +133,11 @@ def _cause(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _shown(url: str) -> str:
-    """A URL for a message: what follows the path may be secret."""
-    return url.partition("?")[0].rpartition("@")[2][:200]
+def shown(url: str) -> str:
+    """A URL for eyes and logs: without user, password, query and fragment, which may be secret."""
+    scheme, mark, rest = url.rpartition("://") if url.count("://") == 1 else ("", "", url)
+    head = re.split(r"[?#]", rest, maxsplit=1)[0]
+    if "@" in rest and "@" not in head:
+        # A query with an "@", or a password with a "?": they cannot be told apart.
+        head = "..."
+    return (scheme + mark + head.rpartition("@")[2])[:200]

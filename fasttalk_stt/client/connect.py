@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import anyio
 
@@ -11,6 +11,7 @@ from fasttalk_stt.client.address import OpenStream
 from fasttalk_stt.client.connector import Connector, Dialer, SingleConnector
 from fasttalk_stt.client.credentials import Credentials
 from fasttalk_stt.client.discovery import DiscoveryConnector, ServiceDiscovery
+from fasttalk_stt.client.error_groups import single_errors
 from fasttalk_stt.client.exchange import Exchange
 from fasttalk_stt.client.options import ClientSettings, SessionOptions
 from fasttalk_stt.client.runner import Callbacks, OnError, OnOnset, OnRejected, Runner
@@ -32,15 +33,18 @@ async def connect(
     """Connect, start a session, and keep it going over lost connections until the block ends.
 
     `server`: ws://HOST:8000/ws/transcribe (or wss, or a base URL), or a `ServiceDiscovery`.
-    `credentials`: an API key or token, or a function that returns one.
+    `credentials`: an API key or token, or a function that returns one, asked for each connection.
     Leaving the block without `end()` hangs up: what has no text yet gets none.
 
-    The callbacks, plain or async functions, are called one at a time in the order of the messages,
-    before their events are consumed: `on_speech_onset` (stop or duck the bot), `on_onset_rejected`
-    (it may go on), `on_error` (an `error` message as an exception, or a lost connection,
-    `websocket_disconnected`, before it is resumed). What one raises ends the block.
+    The callbacks, plain or async functions, are called one at a time in the order of the messages:
+    `on_speech_onset` (stop or duck the bot), `on_onset_rejected` (it may go on), `on_error` (an `error`
+    message as an exception, or a lost connection, `websocket_disconnected`, before it is resumed).
+    Nobody gets the event of a call, or a later one, before the call has begun: a plain function has
+    returned by then, an async one has come to its first wait. A slow one keeps the next one waiting,
+    and with it the events from there on. What one raises ends the block.
 
     Raises ConnectError or RefusedError where no server takes us (busy ones are waited for),
+    CredentialsError where the function for the credentials goes on failing,
     SessionRefusedError where none starts the session, ValueError for a bad URL or configuration.
     """
     settings = settings or ClientSettings()
@@ -80,23 +84,3 @@ async def run_session(
     finally:
         session.finish(None)
         await runner.aclose()
-
-
-@contextmanager
-def single_errors() -> Iterator[None]:
-    """A group with one error in it becomes that error: callers see no task group here."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        errors = list(_leaves(group))
-        if len(errors) == 1:
-            raise errors[0] from errors[0].__cause__
-        raise
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error

@@ -49,8 +49,8 @@ class Dialer:
 
     async def dial(self, address: Address, *, resumes: bool = False) -> WebSocket:
         """Connect, saying whether it is to go on with a session. Raises ConnectError or RefusedError."""
-        headers = await authorization(self._credentials)
         limit_s = self._settings.connect_timeout_s
+        headers = await authorization(self._credentials, timeout_s=limit_s)
         stream: ByteStream | None = None
         websocket: WebSocket | None = None
         try:
@@ -63,6 +63,7 @@ class Dialer:
                     target=address.resume_target if resumes else address.target,
                     headers=headers,
                     max_message_bytes=self._settings.max_message_bytes,
+                    renews=callable(self._credentials),
                 )
         except TimeoutError as error:
             raise ConnectError(f"{address}: no answer within {limit_s:g} s") from error

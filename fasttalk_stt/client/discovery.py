@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from ssl import SSLContext
 from types import TracebackType
 
 import anyio
-from attrs import frozen
+from attrs import field, frozen
 
 from fasttalk_stt.client import http
 from fasttalk_stt.client.address import Address, OpenStream, stream_opener
 from fasttalk_stt.client.connector import Dialer
 from fasttalk_stt.client.credentials import Credentials, authorization
-from fasttalk_stt.client.errors import ConnectError, DisconnectedError, RefusedError, SttError
+from fasttalk_stt.client.errors import (
+    CredentialsError,
+    DisconnectedError,
+    ForbiddenError,
+    SttError,
+    UnauthorizedError,
+)
 from fasttalk_stt.client.replicas import FAILED_S, ReplicaTable, ReplicaView, read_capacity
 from fasttalk_stt.client.transport import WebSocket
 from fasttalk_stt.protocol.errors import CloseCode
@@ -24,10 +31,12 @@ DRAINING_S = 60.0
 
 @frozen(kw_only=True)
 class DiscoverySettings:
-    """Seconds between two looks at a server, and how long it may take to answer."""
+    """Seconds between two looks at a server, and how long it may take to answer. `ssl_context` is for
+    the looks; None: the system's certificates. Sessions have that of `ClientSettings`."""
 
     poll_s: float = 5.0
     timeout_s: float = 2.0
+    ssl_context: SSLContext | None = field(default=None, repr=False)
 
 
 class ServiceDiscovery:
@@ -46,7 +55,7 @@ class ServiceDiscovery:
         self._addresses = {url: Address.parse(url) for url in urls}
         self._credentials = credentials
         self._settings = settings
-        self._open_stream = open_stream or stream_opener()
+        self._open_stream = open_stream or stream_opener(settings.ssl_context)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> ServiceDiscovery:
@@ -86,8 +95,8 @@ class ServiceDiscovery:
     async def dial(self, dialer: Dialer, *, resumes: bool = False) -> tuple[str, WebSocket]:
         """Connect to the best server that takes us; `resumes` as for `Dialer.dial`.
 
-        Raises the most hopeful of the servers' refusals where none does; one for bad credentials
-        at once, since the others would say the same.
+        Raises the most hopeful of the servers' refusals where none does; what is wrong with the
+        credentials at once, since the others would say the same.
         """
         now_s = anyio.current_time()
         order = self._table.order(now_s)
@@ -96,9 +105,9 @@ class ServiceDiscovery:
         for url in best:
             try:
                 websocket = await dialer.dial(self._addresses[url], resumes=resumes)
+            except (CredentialsError, UnauthorizedError, ForbiddenError):
+                raise
             except SttError as error:
-                if isinstance(error, RefusedError) and not error.recoverable:
-                    raise
                 wait_s = error.retry_after_s
                 self._table.leave_out(
                     url, anyio.current_time(), FAILED_S if wait_s is None else wait_s
@@ -111,6 +120,8 @@ class ServiceDiscovery:
 
     def failed(self, url: str, fault: SttError) -> None:
         """A session had to leave that server."""
+        if isinstance(fault, DisconnectedError) and fault.is_expiry:
+            return
         drains = isinstance(fault, DisconnectedError) and fault.close_code == CloseCode.GOING_AWAY
         wait_s = DRAINING_S if drains or fault.code == "server_draining" else FAILED_S
         self._table.leave_out(url, anyio.current_time(), wait_s)
@@ -125,29 +136,45 @@ class ServiceDiscovery:
             await self.refresh()
 
     async def _look(self, url: str) -> None:
+        """Look at one server. Whatever comes of it is noted: conversations go on meanwhile."""
+        timeout_s = self._settings.timeout_s
         try:
             response = await http.get(
                 self._addresses[url],
                 "/health",
                 open_stream=self._open_stream,
-                headers=await authorization(self._credentials),
-                timeout_s=self._settings.timeout_s,
+                headers=await authorization(self._credentials, timeout_s=timeout_s),
+                timeout_s=timeout_s,
             )
             capacity = read_capacity(response.json())
-        except (ConnectError, ValueError):
-            self._table.leave_out(url, anyio.current_time())
+        except CredentialsError as error:
+            # The server has not been asked, so what is known of it stands.
+            self._table.note_error(url, error.message)
             return
-        now_s = anyio.current_time()
+        except (SttError, ValueError) as error:
+            self._fail(url, str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - `open_stream` may be the caller's own
+            self._fail(url, type(error).__name__)
+            return
         if response.status == 200 or capacity.draining:
-            self._table.healthy(url, capacity, now_s)
+            self._table.healthy(url, capacity, anyio.current_time())
         else:
-            self._table.leave_out(url, now_s)
+            self._fail(url, f"/health answered {response.status}")
+
+    def _fail(self, url: str, error: str) -> None:
+        self._table.leave_out(url, anyio.current_time())
+        self._table.note_error(url, error)
 
 
-def _hope(error: SttError) -> tuple[bool, float]:
-    """Sorts refusals: the shortest wait first, then those that name none."""
+def _hope(error: SttError) -> tuple[bool, bool, float]:
+    """Sorts refusals: the shortest wait first, then those that name none, then those for good."""
     known = error.is_busy and error.retry_after_s is not None
-    return (not known, error.retry_after_s if known and error.retry_after_s else 0.0)
+    return (
+        not error.recoverable,
+        not known,
+        error.retry_after_s if known and error.retry_after_s else 0.0,
+    )
 
 
 class DiscoveryConnector:

@@ -46,6 +46,13 @@ class ConnectError(SttError):
         super().__init__(message, code="connection_failed", recoverable=recoverable)
 
 
+class CredentialsError(ConnectError):
+    """The function that is asked for a token failed; `__cause__` is what it raised.
+
+    It says nothing of any server. It may do better the next time, so it is asked again.
+    """
+
+
 class RefusedError(SttError):
     """The server answered the upgrade with another HTTP status than 101."""
 
@@ -101,17 +108,27 @@ class DisconnectedError(SttError):
     """The connection ended without our doing.
 
     `close_code` is None where it broke off or fell silent. 1000 and the codes by which a server
-    refuses us (1003, 1008, 1009) would only be repeated, so they are not recoverable; 1008 is also
-    what the older of two connections with one session id gets: another client took it over.
+    refuses us (1003, 1008, 1009) would only be repeated, so they are not recoverable. 1008 is what
+    the older of two connections with one session id gets: another client took it over. With the
+    `reason` "unauthorized" it says that the token has expired or is withdrawn: recoverable where a
+    function `renews` it, which is asked for the next connection; a bad one is refused then.
     """
 
-    def __init__(self, message: str, *, close_code: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, close_code: int | None = None, reason: str = "", renews: bool = False
+    ) -> None:
+        self.close_code = close_code
+        self.reason = reason
         super().__init__(
             message,
             code="websocket_disconnected",
-            recoverable=close_code not in _FINAL_CLOSE_CODES,
+            recoverable=close_code not in _FINAL_CLOSE_CODES or (self.is_expiry and renews),
         )
-        self.close_code = close_code
+
+    @property
+    def is_expiry(self) -> bool:
+        """Whether it was the credentials' end, and no fault of the server's."""
+        return self.close_code == CloseCode.POLICY and self.reason == "unauthorized"
 
 
 class ProtocolViolationError(SttError):

@@ -114,6 +114,7 @@ class Exchange:
         self._context = _Context()
         self._has_begun = False
         self._is_running = False
+        self._has_ended = False
         self._again: deque[Command] = deque()
         self._outstanding = Outstanding()
 
@@ -123,9 +124,9 @@ class Exchange:
         return self._progress.session_id
 
     @property
-    def has_begun(self) -> bool:
-        """Whether a server has ever started this session."""
-        return self._has_begun
+    def has_ended(self) -> bool:
+        """Whether it ended in order: the server's last word of it is read."""
+        return self._has_ended
 
     @property
     def unsettled_s(self) -> float:
@@ -286,6 +287,7 @@ class Exchange:
                 )
             )
         self._is_running = False
+        self._has_ended = True
         command = self._outstanding.take_answered(event)
         answers = () if command is None else ((command, event),)
         return Received(events=(event,), answers=answers, ended=True)

@@ -21,6 +21,7 @@ class Heartbeat:
         self._expires_at_s = math.inf
         self._lead_s = 0.0
         self._lead_at_s = now_s
+        self._grace_s: float | None = None
 
     @property
     def next_ping_at_s(self) -> float:
@@ -42,8 +43,24 @@ class Heartbeat:
         self._next_ping_at_s = now_s + self._interval_s
         self._expires_at_s = now_s + self._timeout_s + self._lead(now_s)
 
+    def silenced(self, now_s: float, grace_s: float) -> None:
+        """Nothing can be sent any more, so nothing that comes is an answer: it is over at
+        `now_s + grace_s` at the latest, time in which we do not listen left out."""
+        self._grace_s = grace_s
+        self._next_ping_at_s = math.inf
+        self._expires_at_s = now_s + grace_s
+
+    def not_listening(self, now_s: float) -> None:
+        """What comes waits unread, so that silence means nothing."""
+        if self._grace_s is None:
+            self.heard(now_s)
+        else:
+            self._expires_at_s = now_s + self._grace_s
+
     def heard(self, now_s: float) -> None:
         """Something came, whatever it was."""
+        if self._grace_s is not None:
+            return
         self._expires_at_s = math.inf
         self._next_ping_at_s = max(self._next_ping_at_s, now_s)
 

@@ -23,7 +23,10 @@ class Response:
 
     def json(self) -> Any:
         """The body as JSON. Raises ValueError where it is none."""
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except RecursionError as error:
+            raise ValueError("the body's JSON is nested too deeply") from error
 
 
 async def get(
@@ -45,8 +48,18 @@ async def get(
                 await anyio.aclose_forcefully(stream)
     except TimeoutError as error:
         raise ConnectError(f"{where}: no answer within {timeout_s:g} s") from error
-    except (h11.ProtocolError, anyio.BrokenResourceError, anyio.EndOfStream, OSError) as error:
-        raise ConnectError(f"{where}: no HTTP answer: {error or type(error).__name__}") from error
+    except h11.LocalProtocolError:
+        # Its sentence quotes what is wrong with the request, and that may be the token.
+        raise ConnectError(f"{where}: the request is no HTTP", recoverable=False) from None
+    except (
+        h11.RemoteProtocolError,
+        anyio.BrokenResourceError,
+        anyio.EndOfStream,
+        OSError,
+    ) as error:
+        raise ConnectError(
+            f"{where}: no HTTP answer: {str(error) or type(error).__name__}"
+        ) from error
 
 
 async def _exchange(

@@ -1,7 +1,8 @@
 """A session's stay on one connection: its reader, its writer and its heartbeat.
 
-The first of them to find the connection lost ends the others. Only the writer writes, so a peer
-that takes nothing never keeps us from reading.
+The reader and the heartbeat find out when the connection is lost, and end the others. Only the writer
+writes, so a peer that takes nothing never keeps us from reading; where writing fails, why it does is
+for the reader to find.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from fasttalk_stt.client.heartbeat import Heartbeat, heartbeat_ping
 from fasttalk_stt.client.options import ClientSettings
 from fasttalk_stt.client.session import Session
 from fasttalk_stt.client.transport import WebSocket
+
+LAST_WORDS_S = 2.0
+"""How long what a server said before it hung up is waited for. It is here already or it never comes."""
 
 
 class Link:
@@ -42,15 +46,19 @@ class Link:
         self._pings = 0
         self._ping_due = False
         self._loss: SttError | None = None
+        self._unsendable: SttError | None = None
         self._wake_pulse = anyio.Event()
         self._is_handing_on = False
 
     async def run(self) -> SttError | None:
+        """Returns None when the session has ended in order, else why it cannot go on here."""
         self._websocket.on_control = self._session.wake_sender
         async with anyio.create_task_group() as tasks:
             for task in (self._read, self._write, self._watch):
                 tasks.start_soon(self._until_lost, task, tasks.cancel_scope)
-        return self._loss
+        # A session whose end is read is over, whatever became of the connection while its last
+        # events waited for the consumer.
+        return None if self._exchange.has_ended else self._loss
 
     async def _until_lost(
         self, task: Callable[[], Awaitable[None]], scope: anyio.CancelScope
@@ -77,6 +85,17 @@ class Link:
             self._wake_pulse.set()
 
     async def _write(self) -> None:
+        """Write until that fails. The close code by which a server takes its leave, and the results
+        before it, may lie unread then, so this ends nothing; the watcher gives it a deadline."""
+        try:
+            await self._write_on()
+        except SttError as error:
+            self._unsendable = error
+            self._heartbeat.silenced(anyio.current_time(), LAST_WORDS_S)
+            self._wake_pulse.set()
+            await anyio.sleep_forever()
+
+    async def _write_on(self) -> None:
         while True:
             wake = self._session.sender_wake()
             await self._websocket.send_control()
@@ -98,9 +117,11 @@ class Link:
             self._wake_pulse = anyio.Event()
             now_s = anyio.current_time()
             if self._is_handing_on:
-                # It is our consumer that takes nothing: what comes waits unread.
-                self._heartbeat.heard(now_s)
+                # It is our consumer that takes nothing.
+                self._heartbeat.not_listening(now_s)
             if now_s >= self._heartbeat.expires_at_s:
+                if self._unsendable is not None:
+                    raise self._unsendable
                 raise DisconnectedError(
                     f"{self._websocket.url}: nothing came within "
                     f"{self._settings.heartbeat_timeout_s:g} s after a ping."

@@ -101,8 +101,11 @@ class ConnectionPool:
         try:
             await self._stack.aclose()
         finally:
-            while self._idle:
-                await self._dialer.close(self._idle.popleft().websocket)
+            # Cancelled or not, all are closed, at the same time and within one deadline.
+            with anyio.move_on_after(self._settings.close_timeout_s + 1.0, shield=True):
+                async with anyio.create_task_group() as tasks:
+                    while self._idle:
+                        tasks.start_soon(self._dialer.close, self._idle.popleft().websocket)
 
     def statistics(self) -> PoolStatistics:
         return PoolStatistics(
@@ -152,14 +155,16 @@ class ConnectionPool:
     # ---- what a session asks of its connector ------------------------------------------------------
 
     async def open(self, *, resumes: bool) -> WebSocket:
-        """An idle connection that still answers, or a new one. Raises as dialling does."""
-        while self._idle:
+        """An idle connection that still answers, or a new one; a session that goes on waits for no
+        answer and gets a new one. Raises as dialling does."""
+        while self._idle and not resumes:
             idle = self._idle.pop()
             if await self._answers(idle):
                 self._reused += 1
                 if idle.url is not None:
                     self._urls[idle.websocket] = idle.url
                 return idle.websocket
+            await self._drop_idle(idle.url)
         if self._single is not None:
             websocket = await self._single.open(resumes=resumes)
         elif self._discovery is not None:
@@ -173,23 +178,39 @@ class ConnectionPool:
         url = self._urls.pop(websocket, None)
         if url is not None and fault is not None and fault.recoverable and self._discovery:
             self._discovery.failed(url, fault)
-        has_room = len(self._idle) < self._pool.max_idle
-        if fault is None and websocket.is_open and has_room and not self._closed:
-            self._idle.append(_Idle(websocket, url))
+        if fault is None and websocket.is_reusable:
+            await self._keep(_Idle(websocket, url))
         else:
             self._dropped += 1
             await self._dialer.close(websocket, fault)
 
+    async def _drop_idle(self, url: str | None) -> None:
+        """One to that server is gone, and the others are likely to be: nobody is to wait for each."""
+        gone = [idle for idle in self._idle if idle.url == url]
+        self._idle = deque(idle for idle in self._idle if idle.url != url)
+        self._dropped += len(gone)
+        for idle in gone:
+            await idle.websocket.abort()
+
     async def _keep_alive(self) -> None:
         while True:
             await anyio.sleep(self._pool.check_every_s)
-            # Each is out of the pool while it is asked, so that no session takes it meanwhile.
-            for _ in range(len(self._idle)):
-                if not self._idle:
-                    break
-                idle = self._idle.popleft()
-                if await self._answers(idle):
-                    self._idle.append(idle)
+            async with anyio.create_task_group() as tasks:
+                # Each is out of the pool while it is asked, so that no session takes it meanwhile.
+                while self._idle:
+                    tasks.start_soon(self._check, self._idle.popleft())
+
+    async def _check(self, idle: _Idle) -> None:
+        if await self._answers(idle):
+            # Those that came back meanwhile have their places.
+            await self._keep(idle)
+
+    async def _keep(self, idle: _Idle) -> None:
+        if len(self._idle) < self._pool.max_idle and not self._closed:
+            self._idle.append(idle)
+        else:
+            self._dropped += 1
+            await self._dialer.close(idle.websocket)
 
     async def _answers(self, idle: _Idle) -> bool:
         """Whether it still answers, to a server that we would still choose; closed where not."""

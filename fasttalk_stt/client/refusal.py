@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -39,7 +40,16 @@ def _retry_after_s(headers: dict[str, str]) -> float | None:
         wait_s: float | None = float(value)
     except ValueError:
         wait_s = _until(value, headers.get("date", ""))
-    return None if wait_s is None else min(max(wait_s, 0.0), MAX_RETRY_AFTER_S)
+    return _bounded(wait_s)
+
+
+def _bounded(wait_s: object) -> float | None:
+    """What somebody said, if it is a number: from 0 to `MAX_RETRY_AFTER_S`."""
+    if not isinstance(wait_s, int | float):
+        return None
+    # Clamped first: a whole number may be too large for a float.
+    bounded_s = float(min(max(wait_s, 0), MAX_RETRY_AFTER_S))
+    return None if math.isnan(bounded_s) else bounded_s
 
 
 def _until(date: str, now: str) -> float | None:
@@ -73,5 +83,5 @@ def _read_body(body: bytes) -> tuple[str | None, str, float | None]:
     return (
         code if isinstance(code, str) else None,
         said,
-        float(wait_s) if isinstance(wait_s, int | float) else None,
+        _bounded(wait_s),
     )

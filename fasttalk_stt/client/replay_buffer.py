@@ -85,10 +85,6 @@ class ReplayBuffer:
     def held_bytes(self) -> int:
         return len(self._audio)
 
-    @property
-    def all_sent(self) -> bool:
-        return self._at == self._end and self._next_command == len(self._commands)
-
     def ms_of(self, position: int) -> int:
         """A position in milliseconds, rounded down as the server's stamps are."""
         return position * 1000 // self._rate_hz

@@ -6,10 +6,13 @@ fail or asked to be left alone are left out for a while, and come last when nobo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import define, frozen
+
+from fasttalk_stt.client.address import shown
 
 FAILED_S = 10.0
 """How long a server that failed is left out, unless its `/health` says earlier that it is well."""
@@ -38,14 +41,17 @@ def read_capacity(report: object) -> Capacity:
     try:
         maximum, active = int(capacity["max_connections"]), int(capacity["active_connections"])
         headroom: Any = capacity.get("headroom_streams")
-        return Capacity(
-            max_connections=maximum,
-            active_connections=active,
-            headroom_streams=float(maximum - active if headroom is None else headroom),
-            draining=bool(capacity.get("draining", False)),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"the health report's capacity is {dict(capacity)!r}") from error
+        streams = float(maximum - active if headroom is None else headroom)
+        if math.isnan(streams):
+            raise ValueError("headroom_streams is no number")
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"the health report's capacity is {str(dict(capacity))[:200]}") from error
+    return Capacity(
+        max_connections=maximum,
+        active_connections=active,
+        headroom_streams=streams,
+        draining=bool(capacity.get("draining", False)),
+    )
 
 
 @define
@@ -54,15 +60,18 @@ class _Replica:
     capacity: Capacity | None = None
     assigned: int = 0
     out_until_s: float = 0.0
+    error: str | None = None
 
 
 @frozen
 class ReplicaView:
-    """What is known of one server; `room` None: nothing yet."""
+    """What is known of one server. `url` is without user and query, which may be secret; `room` None:
+    nothing yet; `error`: why the last look at its `/health` failed, None: it did not."""
 
     url: str
     room: float | None
     is_out: bool
+    error: str | None = None
 
 
 class ReplicaTable:
@@ -81,6 +90,7 @@ class ReplicaTable:
     def healthy(self, url: str, capacity: Capacity, now_s: float) -> None:
         """Its `/health` answered 200."""
         replica = self._replicas[url]
+        replica.error = None
         replica.capacity = capacity
         replica.assigned = 0
         replica.out_until_s = now_s + FAILED_S if capacity.draining else now_s
@@ -89,6 +99,10 @@ class ReplicaTable:
         """It failed, drains, or asked to come back later."""
         replica = self._replicas[url]
         replica.out_until_s = max(replica.out_until_s, now_s + for_s)
+
+    def note_error(self, url: str, error: str) -> None:
+        """Why nothing new is known of it."""
+        self._replicas[url].error = error
 
     def assigned(self, url: str) -> None:
         """A session was sent there; counts until its next report."""
@@ -115,9 +129,10 @@ class ReplicaTable:
         """All servers in the order given, for logs and dashboards."""
         return [
             ReplicaView(
-                url,
+                shown(url),
                 None if each.capacity is None else each.capacity.room - each.assigned,
                 each.out_until_s > now_s,
+                each.error,
             )
             for url, each in self._replicas.items()
         ]

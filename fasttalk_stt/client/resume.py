@@ -26,7 +26,7 @@ from fasttalk_stt.protocol.server_messages import (
     VoiceActivityData,
 )
 
-MAX_TEXT_CHARS = 16_384
+MAX_TEXT_CHARS = 8_192
 """Of an utterance's text so much goes into `resume`, its end; a message may have 65,536 characters."""
 
 _LAST_REASONS = frozenset({"speech_end", "max_silence", "session_end"})

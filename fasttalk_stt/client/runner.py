@@ -6,6 +6,8 @@ What happens on one connection is `link.Link`'s; when to try again, `backoff.Bac
 from __future__ import annotations
 
 import inspect
+import itertools
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,6 +19,7 @@ from attrs import frozen
 
 from fasttalk_stt.client.backoff import Backoff
 from fasttalk_stt.client.connector import Connector
+from fasttalk_stt.client.error_groups import single_errors
 from fasttalk_stt.client.errors import (
     ConnectError,
     DisconnectedError,
@@ -36,6 +39,7 @@ from fasttalk_stt.client.link import Link
 from fasttalk_stt.client.options import ClientSettings
 from fasttalk_stt.client.session import Session
 from fasttalk_stt.client.transport import WebSocket
+from fasttalk_stt.protocol.errors import CloseCode
 
 CALLBACKS_WAITING = 64
 """Calls that may wait behind a slow callback; then reading waits. A conversation makes a few a
@@ -90,6 +94,7 @@ class Runner:
         self._callbacks = callbacks
         self._websocket: WebSocket | None = None
         self._calls = BoundedQueue[Call](CALLBACKS_WAITING)
+        self._calls_put = 0
         self._undelivered: deque[Event | Call] = deque()
         self._tries = 0
         self._resumed_at_ms = 0
@@ -97,25 +102,32 @@ class Runner:
 
     async def start(self) -> None:
         """Connect and start the session. Raises SttError where that fails for good."""
-        await self._establish(self._backoff(anyio.current_time()), None)
+        await self._establish(self._backoff(), None)
 
     async def run(self) -> None:
         """Serve the session to its end. Never raises but for a callback's error."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._make_calls)
-            try:
-                await self._keep_connected()
-            except SttError as error:
-                self._session.finish(error)
-            else:
-                self._session.finish(None)
-            self._calls.close()
+        try:
+            with single_errors():
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._make_calls)
+                    try:
+                        await self._keep_connected()
+                    except SttError as error:
+                        self._session.finish(error)
+                    else:
+                        self._session.finish(None)
+                    self._calls.close()
+        finally:
+            # No more calls: nothing is held back for them.
+            self._session.calls_begun(math.inf)
 
     async def aclose(self) -> None:
         """Give the connection back, if there is one: a session that has not ended is left."""
         websocket, self._websocket = self._websocket, None
         if websocket is not None:
-            left = DisconnectedError("The session was left.", close_code=1000)
+            left: SttError | None = None
+            if not self._exchange.has_ended:
+                left = DisconnectedError("The session was left.", close_code=CloseCode.NORMAL)
             # Shielded with a deadline of its own: the close frame goes out under cancellation too.
             with anyio.move_on_after(self._settings.close_timeout_s + 1.0, shield=True):
                 await self._connector.release(websocket, left)
@@ -124,22 +136,23 @@ class Runner:
 
     async def _keep_connected(self) -> None:
         while self._websocket is not None:
-            loss = await self._serve(self._websocket)
+            loss = await self._link(self._websocket).run()
             websocket, self._websocket = self._websocket, None
             lost_at_s = anyio.current_time()
             await self._connector.release(websocket, loss)
             await self._deliver()
             if loss is None:
                 return
-            for event in self._exchange.cut():
-                await self._session.deliver(event)
+            self._undelivered += self._exchange.cut()
             if self._callbacks.on_error is not None:
-                await self._calls.put(partial(self._callbacks.on_error, loss))
-            backoff = self._backoff(lost_at_s)
+                self._undelivered.append(partial(self._callbacks.on_error, loss))
+            await self._deliver()
+            # The consumer may have kept us waiting up to here; that is no part of anyone's patience.
+            backoff = self._backoff(lived_s=lost_at_s - self._connected_at_s)
             await self._wait(backoff, loss)
             replayed_ms = round(self._exchange.unsettled_s * 1000)
             await self._establish(backoff, loss)
-            await self._session.deliver(
+            self._undelivered.append(
                 Resumed(
                     session_id=self._session.session_id,
                     url="" if self._websocket is None else self._websocket.url,
@@ -149,10 +162,11 @@ class Runner:
                     tries=max(1, backoff.tries),
                 )
             )
+            await self._deliver()
 
-    def _backoff(self, began_at_s: float) -> Backoff:
+    def _backoff(self, *, lived_s: float = 0.0) -> Backoff:
+        """From now on; `lived_s`: how long the connection was there that is lost."""
         committed_ms = self._exchange.committed_ms
-        lived_s = began_at_s - self._connected_at_s
         if committed_ms > self._resumed_at_ms or lived_s > STABLE_S:
             # The last connection got somewhere, so this is an outage of its own. Else the session
             # itself may be what the server dies of, and tries add up.
@@ -160,7 +174,7 @@ class Runner:
         self._resumed_at_ms = committed_ms
         settings = self._settings
         return Backoff(
-            began_at_s,
+            anyio.current_time(),
             max_tries=settings.max_tries,
             base_s=settings.base_delay_s,
             patience_s=settings.patience_s,
@@ -209,13 +223,11 @@ class Runner:
             raise ConnectError(
                 f"{websocket.url}: no answer to start_session within {limit_s:g} s"
             ) from error
-        for event in received.events:
-            await self._session.deliver(event)
+        self._undelivered += received.events
+        await self._deliver()
 
-    async def _serve(self, websocket: WebSocket) -> SttError | None:
-        """Returns None when the session has ended in order, else why it cannot go on here."""
-        link = Link(websocket, self._session, self._exchange, self._settings, self._hand_on)
-        return await link.run()
+    def _link(self, websocket: WebSocket) -> Link:
+        return Link(websocket, self._session, self._exchange, self._settings, self._hand_on)
 
     async def _hand_on(self, received: Received) -> None:
         for command, answer in received.answers:
@@ -235,14 +247,17 @@ class Runner:
             item = self._undelivered[0]
             if isinstance(item, partial):
                 await self._calls.put(item)
+                self._calls_put += 1
             else:
-                await self._session.deliver(item)
+                await self._session.deliver(item, after_call=self._calls_put)
             self._undelivered.popleft()
 
     async def _make_calls(self) -> None:
         with suppress(StopAsyncIteration):
-            while True:
+            for count in itertools.count(1):
                 call = await self._calls.get()
                 outcome = call()
+                # A coroutine runs up to its first wait before anybody else does.
+                self._session.calls_begun(count)
                 if inspect.isawaitable(outcome):
                     await outcome

@@ -7,12 +7,9 @@ surface: it turns calls into audio and commands, waits for their answers, and ha
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
-import anyio.lowlevel
-import numpy as np
-import numpy.typing as npt
 from attrs import define, field
 
 from fasttalk_stt.client.errors import ServiceError, SessionOverError, SttError
@@ -28,6 +25,7 @@ from fasttalk_stt.client.events import (
 from fasttalk_stt.client.exchange import Answer, Exchange
 from fasttalk_stt.client.options import ClientSettings, SessionOptions
 from fasttalk_stt.client.replay_buffer import Command
+from fasttalk_stt.client.samples import AudioLike, encoded
 from fasttalk_stt.protocol.client_messages import (
     ClientMessage,
     Configure,
@@ -47,16 +45,12 @@ from fasttalk_stt.protocol.config import (
 from fasttalk_stt.protocol.errors import ProtocolError
 from fasttalk_stt.protocol.server_messages import ContextData
 
-AudioLike = bytes | bytearray | memoryview | npt.NDArray[Any]
-
-_S16_FULL_SCALE = 32767.0
-
 T = TypeVar("T")
 
 
 @define(eq=False)
-class _Waiter:
-    """Who gave a command and waits for its answer."""
+class _Asked:
+    """A command that was given; whoever wants its answer waits for `done`."""
 
     done: anyio.Event = field(factory=anyio.Event)
     answer: Answer | None = None
@@ -77,10 +71,11 @@ class Session:
         self._options = options
         self._settings = settings
         self._events = EventQueue(settings.max_queued_events)
-        self._waiters: dict[Command, _Waiter] = {}
+        self._asked: dict[Command, _Asked] = {}
         self._to_send = anyio.Event()
         self._room = anyio.Event()
-        self._is_ending = False
+        self._sending = anyio.Lock()
+        self._ending: _Asked | None = None
         self._is_over = False
         self._error: SttError | None = None
 
@@ -105,20 +100,25 @@ class Session:
         """Take audio of any length: bytes in the session's encoding, or a float array, -1..1.
 
         Returns as soon as it is noted, not sent. Waits while more than `max_unsettled_s` has no
-        outcome, during an outage too; nothing is dropped. Raises ValueError or TypeError for audio
-        that is none, SessionOverError after the end, the session's error where it is lost.
+        outcome, during an outage too; nothing is dropped. What several tasks send at the same time
+        goes one after the other. Cancelled while it waits, it has taken nothing of audio of up to
+        half a second, and of longer audio the half seconds before; once taken, it is not cancelled.
+
+        Raises ValueError or TypeError for audio that is none, SessionOverError after the end, the
+        session's error where it is lost.
         """
-        data = memoryview(self._encoded(audio))
+        data = encoded(audio, self._options)
         step = max(1, self._options.sample_rate // 2) * self._options.bytes_per_sample
-        for start in range(0, len(data) or 1, step):
-            while self._exchange.unsettled_s > self._settings.max_unsettled_s:
+        # Taking the lock lets the others run, also where somebody has audio ready all the time. After
+        # it nothing but the wait for room can be cancelled.
+        async with self._sending:
+            for start in range(0, len(data) or 1, step):
+                while self._exchange.unsettled_s > self._settings.max_unsettled_s:
+                    self._check()
+                    await self._room.wait()
                 self._check()
-                await self._room.wait()
-            self._check()
-            self._exchange.add_audio(data[start : start + step])
-            self.wake_sender()
-        # A caller that has audio ready all the time must not keep the others from running.
-        await anyio.lowlevel.checkpoint()
+                self._exchange.add_audio(data[start : start + step])
+                self.wake_sender()
 
     async def flush(self) -> Transcription:
         """Have what was sent so far transcribed now; the answer comes among the events too.
@@ -176,25 +176,20 @@ class Session:
         """No more audio: waits for the last results, which come as events, and for the account.
 
         Its `audio` counts from the last resume. Takes as long as the server needs; set a deadline
-        around it where that matters.
+        around it where that matters. Called again, it waits on for the same end.
         """
-        self._check()
-        asked = self._ask(EndSession())
-        self._is_ending = True
-        return _expect(SessionEnded, await asked)
+        if self._ending is None:
+            self._check()
+            self._ending = self._give(EndSession())
+        return _expect(SessionEnded, await self._outcome(self._ending))
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
 
     async def __anext__(self) -> Event:
-        return await self._events.get()
+        return await self._events.get_event()
 
     # ---- what the runner does ----------------------------------------------------------------------
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it ended, in order or not."""
-        return self._is_over
 
     def sender_wake(self) -> anyio.Event:
         """Take this before looking for something to send: it is set once there is more."""
@@ -206,16 +201,21 @@ class Session:
         """There may be something to send."""
         self._to_send.set()
 
-    async def deliver(self, event: Event) -> None:
-        """Queue an event for the consumer; waits where it takes none."""
-        await self._events.put(event)
+    async def deliver(self, event: Event, *, after_call: int) -> None:
+        """Queue an event for the consumer, who gets it once so many callbacks have been called;
+        waits where it takes none."""
+        await self._events.put_event(event, after_call=after_call)
+
+    def calls_begun(self, count: float) -> None:
+        """So many callbacks were called up to now; infinity: no more will be."""
+        self._events.calls_begun(count)
 
     def answer(self, command: Command, answer: Answer) -> None:
         """Wake who gave that command."""
-        waiter = self._waiters.pop(command, None)
-        if waiter is not None:
-            waiter.answer = answer
-            waiter.done.set()
+        asked = self._asked.pop(command, None)
+        if asked is not None:
+            asked.answer = answer
+            asked.done.set()
 
     def note_progress(self) -> None:
         """Audio may have been settled: senders look again whether there is room."""
@@ -229,9 +229,9 @@ class Session:
         self._is_over = True
         self._error = error
         self._events.close(error)
-        for waiter in self._waiters.values():
-            waiter.done.set()
-        self._waiters.clear()
+        for asked in self._asked.values():
+            asked.done.set()
+        self._asked.clear()
         self._wake_room()
 
     def _wake_room(self) -> None:
@@ -240,59 +240,29 @@ class Session:
 
     def _check(self) -> None:
         if self._error is not None:
-            raise self._error
-        if self._is_over or self._is_ending:
+            raise self._error.with_traceback(None)
+        if self._is_over or self._ending is not None:
             raise SessionOverError("The session has ended, or is about to. Start another one.")
 
-    async def _ask(self, message: ClientMessage) -> Answer:
+    def _give(self, message: ClientMessage) -> _Asked:
         command = self._exchange.add_command(message)
-        waiter = self._waiters[command] = _Waiter()
+        asked = self._asked[command] = _Asked()
         self.wake_sender()
-        try:
-            await waiter.done.wait()
-        finally:
-            # Where the caller gave up waiting, the command still takes effect.
-            self._waiters.pop(command, None)
-        if waiter.answer is None:
+        return asked
+
+    async def _ask(self, message: ClientMessage) -> Answer:
+        # Where the caller gives up waiting, the command still takes effect.
+        return await self._outcome(self._give(message))
+
+    async def _outcome(self, asked: _Asked) -> Answer:
+        await asked.done.wait()
+        if asked.answer is None:
             if self._error is not None:
-                raise self._error
-            raise SessionOverError(f"The session ended before {message.type} was answered.")
-        if isinstance(waiter.answer, ServiceError):
-            raise waiter.answer
-        return waiter.answer
-
-    def _encoded(self, audio: AudioLike) -> bytes | bytearray | memoryview:
-        if isinstance(audio, np.ndarray):
-            return _encode_samples(audio, self._options.encoding)
-        data = memoryview(audio).cast("B") if isinstance(audio, memoryview) else audio
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise TypeError(f"audio is {type(audio).__name__}; expected bytes or a numpy array")
-        width = self._options.bytes_per_sample
-        if len(data) % width:
-            raise ValueError(
-                f"{len(data)} bytes are no whole number of {self._options.encoding} samples of "
-                f"{width} bytes"
-            )
-        return data
-
-
-def _encode_samples(samples: npt.NDArray[Any], encoding: str) -> bytes:
-    """Mono samples as the session's bytes: float -1..1, or int16 where the session is s16le."""
-    if samples.ndim != 1:
-        raise ValueError(f"audio has {samples.ndim} dimensions; expected mono samples, one")
-    if samples.dtype == np.int16 and encoding == "s16le":
-        return samples.astype("<i2", copy=False).tobytes()
-    if not np.issubdtype(samples.dtype, np.floating):
-        raise TypeError(
-            f"audio is an array of {samples.dtype}; expected float32 in -1..1"
-            + (", or int16" if encoding == "s16le" else " (int16 needs encoding='s16le')")
-        )
-    if encoding == "s16le":
-        clipped = np.clip(samples, -1.0, 1.0)
-        samples = np.rint(clipped * _S16_FULL_SCALE).astype("<i2")
-    else:
-        samples = samples.astype("<f4", copy=False)
-    return samples.tobytes()
+                raise self._error.with_traceback(None)
+            raise SessionOverError("The session ended before that was answered.")
+        if isinstance(asked.answer, ServiceError):
+            raise asked.answer
+        return asked.answer
 
 
 def _check_config(raw: Mapping[str, object]) -> None:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 import anyio
+import h11
 from anyio.abc import ByteStream
 from wsproto import ConnectionType, WSConnection
 from wsproto.connection import ConnectionState
@@ -51,13 +52,21 @@ class WebSocket:
     """
 
     def __init__(
-        self, stream: ByteStream, wire: WSConnection, *, url: str, max_message_bytes: int
+        self,
+        stream: ByteStream,
+        wire: WSConnection,
+        *,
+        url: str,
+        max_message_bytes: int,
+        renews: bool = False,
     ) -> None:
+        """`renews`: the next connection would have fresh credentials."""
         self.url = url
         self.on_control: Callable[[], None] = _nothing
         self._stream = stream
         self._wire = wire
         self._max_message_bytes = max_message_bytes
+        self._renews = renews
         self._ready: deque[Message] = deque()
         self._parts: list[Message] = []
         self._parts_bytes = 0
@@ -66,9 +75,10 @@ class WebSocket:
         self._writing = False
 
     @property
-    def is_open(self) -> bool:
-        """Whether nothing has ended it yet, as far as is known."""
-        return self._end is None
+    def is_reusable(self) -> bool:
+        """Whether another session may have it: as far as is known nothing has ended it, and no frame
+        was cut off. Ask while nobody sends."""
+        return self._end is None and not self._writing
 
     async def receive(self) -> Message:
         """Wait for the next message.
@@ -123,6 +133,10 @@ class WebSocket:
     async def _write(self, event: Event) -> None:
         if self._end is not None:
             raise self._end
+        if self._writing:
+            raise DisconnectedError(
+                f"{self.url}: a frame was cut off, so nothing more can be sent."
+            )
         try:
             data = self._wire.send(event)
         except LocalProtocolError as error:
@@ -132,9 +146,9 @@ class WebSocket:
         try:
             await self._stream.send(data)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
-            self._lose("broke off")
-            raise DisconnectedError("The connection broke off.") from error
-        # Not in a `finally`: a write that was cancelled has left half a frame behind.
+            # No end for `receive`: why the peer hung up may lie unread.
+            raise DisconnectedError(f"{self.url}: the connection broke off.") from error
+        # Not in a `finally`: a write that was cancelled or failed has left half a frame behind.
         self._writing = False
 
     async def _read(self) -> None:
@@ -194,7 +208,10 @@ class WebSocket:
         said = f" ({event.reason})" if event.reason else ""
         shown = "no code" if code is None else str(code)
         self._end = DisconnectedError(
-            f"{self.url}: the server closed the connection with {shown}{said}.", close_code=code
+            f"{self.url}: the server closed the connection with {shown}{said}.",
+            close_code=code,
+            reason=event.reason or "",
+            renews=self._renews,
         )
         if self._wire.state is ConnectionState.REMOTE_CLOSING and not self._writing:
             try:
@@ -216,8 +233,11 @@ async def shake_hands(
     target: str,
     headers: Headers = (),
     max_message_bytes: int = 4 * 1024 * 1024,
+    renews: bool = False,
 ) -> WebSocket:
     """Make a WebSocket of a fresh stream, which the caller closes where this raises.
+
+    `renews`: the credentials in the headers would be fresh ones the next time.
 
     Raises RefusedError for an HTTP answer other than 101, ConnectError where no WebSocket server
     answers. Set a deadline around it.
@@ -227,9 +247,16 @@ async def shake_hands(
     try:
         await stream.send(wire.send(Request(host=host, target=target, extra_headers=extra)))
         await _read_answer(stream, wire, url)
-        websocket = WebSocket(stream, wire, url=url, max_message_bytes=max_message_bytes)
+        websocket = WebSocket(
+            stream, wire, url=url, max_message_bytes=max_message_bytes, renews=renews
+        )
         await websocket._take_events()
-    except (RemoteProtocolError, LocalProtocolError) as error:
+    except h11.LocalProtocolError:
+        # Its sentence quotes what is wrong with the request, and that may be the token.
+        raise ConnectError(
+            f"{url}: the request is no HTTP: look for white space in its query.", recoverable=False
+        ) from None
+    except (RemoteProtocolError, LocalProtocolError, h11.RemoteProtocolError) as error:
         raise ConnectError(f"{url}: no WebSocket server answered: {error}") from error
     except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
         raise ConnectError(f"{url}: the connection broke off before an answer") from error

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from time import perf_counter
 
 import structlog
 import trio
@@ -28,7 +29,7 @@ from fasttalk_stt.connection.live import (
     Settling,
     Work,
 )
-from fasttalk_stt.connection.receiver import Receiver
+from fasttalk_stt.connection.receiver import Receiver, no_resume
 from fasttalk_stt.connection.registry import SessionRegistry
 from fasttalk_stt.connection.sender import Sender
 from fasttalk_stt.connection.transcriber import Transcriber
@@ -50,6 +51,7 @@ from fasttalk_stt.protocol.server_messages import Metadata, ServerMessage
 from fasttalk_stt.protocol.stamps import rfc3339
 from fasttalk_stt.protocol.state import ConnectionState, StateMachine, Transition
 from fasttalk_stt.settings import Settings
+from fasttalk_stt.telemetry.telemetry import NO_TELEMETRY, Telemetry
 
 INCOMING_ITEMS = 2048
 """Between receiver and listener. MAX_PENDING_SECONDS (60 s: 1,875 frames of 512 samples) is the bound
@@ -60,6 +62,8 @@ connection back until the server's write deadline ends it."""
 CLEANUP_S = 2.0
 """How long telling a client about our fault may take; one that does not read may hold it until the
 server's write deadline, which is shielded."""
+RESUME_WITHIN_S = 10.0
+"""From the accept to `start_session` with `resume`, which a client sends at once."""
 DRAIN_RESERVE_S = 2.0
 """Of the drain's time, this much is kept for the last results of an utterance that was cut."""
 
@@ -95,17 +99,19 @@ class Connection:
         audio: Bucket | None = None,
         must_resume: bool = False,
         wall_clock: Callable[[], datetime] = _utc_now,
+        telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
         """`sessions` is shared by the connections of a server; alone, a connection needs none.
 
         `principal` is whose it is; `audio` what they may still send, in seconds, None for any amount. With
-        `must_resume` the first session must be one that goes on.
+        `must_resume` the first session must be one that goes on. `telemetry` is told what happens.
         """
         self._transport = transport
         self._settings = settings
         self._sessions = SessionRegistry() if sessions is None else sessions
         self._principal = principal
         self._wall_clock = wall_clock
+        self._telemetry = telemetry.connection(principal.kind, str(principal))
         self._machine = StateMachine()
         self._session_ids: list[str] = []
         self._drain_asked = trio.Event()
@@ -130,6 +136,7 @@ class Connection:
             receive_outbox,
             transport,
             wall_clock=wall_clock,
+            telemetry=self._telemetry,
             progressed=self._progressed,
             ended=self._release,
             closed=self._finish,
@@ -140,11 +147,13 @@ class Connection:
             self._outbox.clone(),
             settings=settings,
             model=scheduler.model_name,
-            languages=scheduler.supported_languages,
+            languages=lambda: scheduler.supported_languages,
             ears=ears,
             wall_clock=wall_clock,
+            telemetry=self._telemetry,
             perform=self._perform,
             started=self._claim,
+            part=self.part,
             audio=audio,
             must_resume=must_resume,
         )
@@ -154,6 +163,7 @@ class Connection:
             self._transcriber,
             perform=self._perform,
             effort=lambda: _EFFORTS[scheduler.load().pressure],
+            telemetry=self._telemetry,
             is_held_back=lambda: self._receiver.is_held_back,
         )
 
@@ -195,6 +205,7 @@ class Connection:
                     self._transcriber.run,
                     self._drain_when_asked,
                     self._part_when_asked,
+                    self._expect_resume,
                 ):
                     nursery.start_soon(task)
                 self._scope = nursery.cancel_scope
@@ -206,6 +217,8 @@ class Connection:
                 self._sessions.release(session_id, self)
             if self._machine.state is not ConnectionState.ERROR:
                 self._machine.apply(Transition.DISCONNECT)
+            self._sender.lose_session()
+            self._telemetry.closed(self._close_code)
 
     async def _perform(self, live: LiveSession, effects: Iterable[Effect]) -> None:
         """Carry out what a session decided.
@@ -265,6 +278,12 @@ class Connection:
             self._sessions.release(session_id, self)
         self._progressed()
 
+    @property
+    def _close_code(self) -> int | None:
+        if self._machine.state is ConnectionState.ERROR:
+            return CloseCode.INTERNAL
+        return self._sender.close_code
+
     def _finish(self) -> None:
         """The close frame is out: nothing else matters any more."""
         self._scope.cancel()
@@ -294,15 +313,27 @@ class Connection:
             code = error.kind.close_code or CloseCode.POLICY
             await self._outbox.send(Closing(code, error.kind.code))
 
+    async def _expect_resume(self) -> None:
+        """A place beyond the usual ones is not kept for somebody who does not use it."""
+        if self._receiver.must_resume:
+            await trio.sleep(RESUME_WITHIN_S)
+            if self._receiver.must_resume:
+                self.part(no_resume())
+
     async def _fail(self, group: BaseExceptionGroup[Exception]) -> None:
         """Our own fault: log it, tell the client, close with 1011."""
         self._machine.apply(Transition.FAIL)
-        _log.error("connection failed", session_ids=self._session_ids, exc_info=group)
+        _log.error("connection_failed", session_ids=self._session_ids, exc_info=group)
         failure = ProtocolError(
             INTERNAL_ERROR, "The server failed on this connection and closes it. Connect again."
         )
         session_id = self._session_ids[-1] if self._session_ids else None
         metadata = Metadata(session_id, rfc3339(self._wall_clock()), None, None)
         with trio.move_on_after(CLEANUP_S, shield=True):
-            await self._transport.send(encode_server_message(error_message(failure), metadata))
+            began_s = perf_counter()
+            text = encode_server_message(error := error_message(failure), metadata)
+            await self._transport.send(text)
+            self._telemetry.message_sent(
+                error, len(text.encode()), perf_counter() - began_s, since_speech_s=None
+            )
             await self._transport.close(CloseCode.INTERNAL, failure.kind.code)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterable
+from time import perf_counter
 
 import trio
 
@@ -31,6 +32,7 @@ from fasttalk_stt.protocol.client_messages import (
     FlushBuffer,
     Interrupt,
 )
+from fasttalk_stt.telemetry.telemetry import ConnectionTelemetry
 
 SEGMENTS_OF_A_REPLAY = 2
 """Closed segments such a client may have at the engine. More wait unheard, as audio, so that none is
@@ -56,6 +58,7 @@ class Listener:
         *,
         perform: Perform,
         effort: Callable[[], Effort],
+        telemetry: ConnectionTelemetry,
         is_held_back: Callable[[], bool],
     ) -> None:
         self._incoming = incoming
@@ -63,6 +66,7 @@ class Listener:
         self._transcriber = transcriber
         self._perform = perform
         self._effort = effort
+        self._telemetry = telemetry
         self._is_held_back = is_held_back
         self._live: LiveSession | None = None
         self._latest: LiveSession | None = None
@@ -136,7 +140,10 @@ class Listener:
             case Audio(live=live, frame=frame):
                 self._last_frame_s = now_s
                 session.spend(self._effort())
-                await self._perform(live, session.hear(frame, now_s))
+                began_s = perf_counter()
+                effects = session.hear(frame, now_s)
+                self._telemetry.frame_heard(perf_counter() - began_s)
+                await self._perform(live, effects)
                 await self._wait_for_answers(session)
             case Command(live=live, message=message):
                 await self._perform(live, _obey(session, message, now_s))

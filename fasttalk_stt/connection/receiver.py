@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 
-import structlog
 import trio
 
 from fasttalk_stt.access.rates import Bucket, Intake, Verdict
@@ -29,6 +28,7 @@ from fasttalk_stt.connection.live import (
     Outgoing,
     Saying,
 )
+from fasttalk_stt.connection.timed_detector import TimedDetector
 from fasttalk_stt.connection.transport import Transport
 from fasttalk_stt.conversation.effects import Effect
 from fasttalk_stt.conversation.segmenter import SegmenterLimits
@@ -65,10 +65,9 @@ from fasttalk_stt.protocol.errors import (
 )
 from fasttalk_stt.protocol.server_messages import Pong
 from fasttalk_stt.settings import Settings
+from fasttalk_stt.telemetry.telemetry import ConnectionTelemetry
 
 Perform = Callable[[LiveSession, Iterable[Effect]], Awaitable[None]]
-
-_log = structlog.get_logger(__name__)
 
 
 class Receiver:
@@ -82,18 +81,20 @@ class Receiver:
         *,
         settings: Settings,
         model: str,
-        languages: frozenset[str],
+        languages: Callable[[], frozenset[str]],
         ears: Ears,
         wall_clock: Callable[[], datetime],
+        telemetry: ConnectionTelemetry,
         perform: Perform,
         started: Callable[[str], None],
+        part: Callable[[ProtocolError], None],
         audio: Bucket | None = None,
         must_resume: bool = False,
     ) -> None:
         """`started` is called with the id of each session before its first message is sent; it raises
-        ProtocolError where the id is somebody else's. `audio` holds the seconds of audio that the
-        client's key may still send, with its other connections. With `must_resume` there is no place for
-        a session that is new."""
+        ProtocolError where the id is somebody else's. `part` ends the connection. `audio` holds the
+        seconds of audio that the client's key may still send, with its other connections. With
+        `must_resume` there is no place for a session that is new."""
         self._transport = transport
         self._incoming = incoming
         self._outbox = outbox
@@ -102,10 +103,12 @@ class Receiver:
         self._languages = languages
         self._ears = ears
         self._wall_clock = wall_clock
+        self._telemetry = telemetry
         self._perform = perform
         self._started = started
         self._intake = Intake(settings.message_rate_limit, audio)
         self._live: LiveSession | None = None
+        self._part = part
         self._must_resume = must_resume
         self._in_gap = False
         self._errors = 0
@@ -119,6 +122,11 @@ class Receiver:
     def is_held_back(self) -> bool:
         """Whether something of ours, not the client, keeps audio from coming in."""
         return not self._reading
+
+    @property
+    def must_resume(self) -> bool:
+        """Whether the session for which this connection was let in has not begun."""
+        return self._must_resume
 
     @property
     def latest(self) -> LiveSession | None:
@@ -148,6 +156,7 @@ class Receiver:
                 received_s = 0.0 if live is None else live.session.received_s
                 try:
                     if isinstance(raw, str):
+                        self._telemetry.text_received(len(raw.encode(errors="surrogatepass")))
                         if await self._is_in_rate():
                             await self._take_message(decode_client_message(raw))
                     elif raw is not None:
@@ -156,12 +165,16 @@ class Receiver:
                     await self._report(error)
                 if not isinstance(raw, str):
                     audio_s = 0.0 if live is None else live.session.received_s - received_s
+                    self._telemetry.frame_received(len(raw or b""), audio_s)
                     if hold_s := self._intake.frame(audio_s, trio.current_time()):
+                        self._telemetry.held_back(hold_s)
                         await trio.sleep(hold_s)
 
     async def _is_in_rate(self) -> bool:
         """Count a text message; returns whether to act on it."""
         verdict = self._intake.text(trio.current_time())
+        if verdict is not Verdict.TAKE:
+            self._telemetry.text_dropped()
         if verdict in {Verdict.TELL, Verdict.PART}:
             await self._report(self._intake.excess())
         if verdict is Verdict.PART:
@@ -211,7 +224,6 @@ class Receiver:
             case Interrupt(scope=scope):
                 live = self._session(message)
                 # Before its session_started nothing can be stale; the answer must not overtake it.
-                _log.debug("interrupt", reason=message.reason, scope=scope)
                 if live.begun.is_set():
                     await self._perform(live, live.session.interrupt(scope, trio.current_time()))
                 else:
@@ -252,14 +264,12 @@ class Receiver:
                 "The server is shutting down and starts no new sessions. Connect to another one.",
             )
         settings = self._settings
-        config, ignored = read_session_config(raw, self._default_config())
+        config, ignored = read_session_config(raw, self._settings.session_defaults())
         self._check_language(config.language)
         if self._must_resume and config.resume is None:
-            raise ProtocolError(
-                SERVER_FULL,
-                "The server is full; this connection was let in with ?resume=1, to go on with a session. "
-                "Connect without it, later or to another server.",
-            )
+            self._deaf = True
+            self._part(no_resume())
+            return
         session_id = _session_id(config)
         session = Session(
             config,
@@ -271,7 +281,9 @@ class Receiver:
                 endpointer=self._ears.endpointer,
                 speculates=settings.speculation,
             ),
-            detector=self._ears.make_detector(config.vad_sensitivity),
+            detector=TimedDetector(
+                self._ears.make_detector(config.vad_sensitivity), self._telemetry
+            ),
             backchannels=self._ears.backchannels,
             model=self._model,
             wall_clock=self._wall_clock,
@@ -284,21 +296,13 @@ class Receiver:
         self._errors = 0
         await self._incoming.send(Begin(self._live))
 
-    def _default_config(self) -> SessionConfig:
-        settings = self._settings
-        return SessionConfig(
-            language=settings.language,
-            buffer_duration=settings.buffer_duration_s,
-            endpoint_silence_ms=settings.endpoint_silence_ms,
-            vad_sensitivity=settings.vad_sensitivity,
-        )
-
     def _check_language(self, tag: str | None) -> None:
         language = primary_language(tag)
-        if language is None or language in self._languages:
+        languages = self._languages()
+        if language is None or language in languages:
             return
-        some = ", ".join(sorted(self._languages)[:8])
-        more = " and more" if len(self._languages) > 8 else ""
+        some = ", ".join(sorted(languages)[:8])
+        more = " and more" if len(languages) > 8 else ""
         raise ProtocolError(
             INVALID_CONFIG,
             f"language is {tag!r}; the model {self._model} knows {some}{more}. Ask for one of "
@@ -311,8 +315,6 @@ class Receiver:
         if error.kind.fault is not Fault.CLIENT:
             return
         self._errors += 1
-        # Below the usual log level: a client can make thousands of them.
-        _log.debug("client error", code=error.kind.code, errors=self._errors)
         if self._errors < self._settings.max_session_errors:
             return
         self._deaf = True
@@ -322,6 +324,15 @@ class Receiver:
         )
         await self._outbox.send(Saying((error_message(parting),)))
         await self._outbox.send(Closing(parting.kind.close_code or 1008, parting.kind.code))
+
+
+def no_resume() -> ProtocolError:
+    """Why a connection ends that holds a place for a session that goes on, and has none."""
+    return ProtocolError(
+        SERVER_FULL,
+        "The server is full; this connection was let in with ?resume=1, to go on with a session. "
+        "Connect without it, later or to another server.",
+    )
 
 
 def _session_id(config: SessionConfig) -> str:

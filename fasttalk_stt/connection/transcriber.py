@@ -160,7 +160,7 @@ class Transcriber:
         except EngineError as error:
             failure = self._failure(error)
             _log.warning(
-                "segment failed",
+                "segment_failed",
                 session_id=live.session.session_id,
                 code=failure.error.kind.code,
                 error=str(error),
@@ -232,7 +232,7 @@ class Transcriber:
                     pass  # told by the segment that follows
                 except EngineError as error:
                     _log.warning(
-                        "look failed", session_id=live.session.session_id, error=str(error)
+                        "look_failed", session_id=live.session.session_id, error=str(error)
                     )
             return heard, scope.cancelled_caught
         finally:

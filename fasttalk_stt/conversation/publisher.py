@@ -26,6 +26,10 @@ from fasttalk_stt.protocol.server_messages import (
     SpeechEnded,
     SpeechEndedData,
 )
+from fasttalk_stt.telemetry.telemetry import SessionFigures
+
+_ENDS_OF_SPEECH = frozenset({"speech_end", "max_silence"})
+"""Reasons of a segment behind which nobody speaks."""
 
 
 @frozen
@@ -55,10 +59,14 @@ class Settlement:
 
 @frozen
 class Publication:
-    """A message and the settlement that takes effect with it; either may be missing."""
+    """A message and the settlement that takes effect with it; either may be missing.
+
+    With the text of an utterance's end, `since_speech_s` is how long ago its speech was over.
+    """
 
     message: ServerMessage | None = None
     settlement: Settlement | None = None
+    since_speech_s: float | None = None
 
 
 class Publisher:
@@ -150,6 +158,14 @@ class Publisher:
             real_time_factor=self._real_time_factor(),
         )
 
+    def figures(self) -> SessionFigures:
+        """The session so far, for whoever watches."""
+        return SessionFigures(
+            audio_s=self._ledger.counted / self._timeline.rate_hz,
+            real_time_factor=self._real_time_factor(),
+            account=self._ledger.totals().account(self._timeline.rate_hz),
+        )
+
     def add_compute(self, compute_ms: float) -> None:
         """Count the engine time of an answer that came. That of requests left behind is not known."""
         self._compute_ms += compute_ms
@@ -174,7 +190,11 @@ class Publisher:
         if outcome.text:
             transcribed = Settlement(segment.start, entry.end, Outcome.TRANSCRIBED)
             self._onsets.add_text(segment.utterance, outcome.raw_text)
-            final = Publication(self._final(entry, outcome, now_s), transcribed)
+            final = Publication(
+                self._final(entry, outcome, now_s),
+                transcribed,
+                since_speech_s=_since_speech_s(entry, now_s),
+            )
             return [*self._end_of_utterance(entry, "noise"), final]
         silence = Settlement(segment.start, entry.end, Outcome.SILENCE)
         answer = self._final(entry, outcome, now_s) if segment.answers_flush else None
@@ -215,3 +235,10 @@ class Publisher:
             segments=self._finals,
             real_time_factor=self._real_time_factor(),
         )
+
+
+def _since_speech_s(entry: Entry, now_s: float) -> float | None:
+    """How long ago the speech was over whose last text leaves now; None where it was cut."""
+    if entry.segment.reason not in _ENDS_OF_SPEECH:
+        return None
+    return max(now_s - entry.spoken_at_s, 0.0)

@@ -167,7 +167,7 @@ class Entry:
     `end` may move before the segment's own end where the last word is left unsettled. `with_times`
     and `report_speech_end` are the session's wishes when the segment was closed. An entry waits for
     what the utterances in `withheld_by`, which interrupt the bot, have to say. `is_backchannel` marks
-    words that only said "go on".
+    words that only said "go on". `spoken_at_s` is when the last sample of the utterance's speech arrived.
     """
 
     segment: Segment
@@ -177,6 +177,7 @@ class Entry:
     end: int
     with_times: bool
     report_speech_end: bool
+    spoken_at_s: float = 0.0
     requested_at_s: float = 0.0
     ready_at_s: float = 0.0
     outcome: Heard | Failure | None = None

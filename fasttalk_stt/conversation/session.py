@@ -70,6 +70,7 @@ from fasttalk_stt.protocol.server_messages import (
     VoiceActivityDetected,
 )
 from fasttalk_stt.protocol.stamps import rfc3339
+from fasttalk_stt.telemetry.telemetry import SessionFigures
 
 REPLAY_AHEAD_S = 1.0
 """A client that has sent this much more than a microphone would have is faster than real time."""
@@ -214,6 +215,10 @@ class Session:
 
     def statistics(self) -> SessionStatistics:
         return self.publisher.statistics(self.session_id)
+
+    def figures(self) -> SessionFigures:
+        """The session so far, for whoever watches."""
+        return self.publisher.figures()
 
     # The receiver's side
 
@@ -499,6 +504,7 @@ class Session:
             end=segment.end,
             with_times=self._config.enable_timestamps,
             report_speech_end=self._config.fasttalk_mode,
+            spoken_at_s=self._arrivals.arrived_at_s(min(segment.speech_end, segment.end), now_s),
         )
 
     def _partial(self, utterance: int, edge: int, open_words: Sequence[HeardWord]) -> list[Effect]:

@@ -79,7 +79,8 @@ class Hypothesis:
     `words` covers every word of the text, in order, with non-decreasing times. The three figures
     of merit are Whisper's own: `no_speech_probability` 0-1, `average_log_probability` <= 0 per
     token, `compression_ratio` of the text's UTF-8 bytes under zlib. `compute_ms` is this request's
-    share of the engine's time. `model` is what heard it, where that is not the engine's usual one.
+    share of the engine's time, of which `alignment_ms` went to the words' times. `model` is what heard
+    it, where that is not the engine's usual one.
     """
 
     words: tuple[DecodedWord, ...]
@@ -90,6 +91,7 @@ class Hypothesis:
     compression_ratio: float
     compute_ms: float
     model: str | None = None
+    alignment_ms: float = 0.0
 
     @property
     def text(self) -> str:

@@ -4,7 +4,8 @@
     error@2,garbage@5-8,hang(30s)@10            by the number of the call, from 1
 
 Kinds: `error` (the model fails), `gpu` (a CUDA error), `oom` (the GPU's memory is exhausted), `garbage`
-(an answer that is none), `slow` (2 s more, or as told), `hang` (for ever, or as long as told).
+(an answer that is none), `slow` (2 s more, or as told), `hang` (for ever, or as long as told). A call that is
+slow or hangs keeps its seat; no thread is kept busy meanwhile.
 """
 
 from __future__ import annotations
@@ -90,14 +91,28 @@ def _rule(text: str) -> FaultRule:
     return FaultRule(kind, seconds, chance, first or 1, last)
 
 
+class Faults:
+    """A plan that is being carried out, over all the calls of the engines that share it."""
+
+    def __init__(self, plan: FaultPlan) -> None:
+        self._plan = plan
+        self.rng = random.Random(plan.seed)  # noqa: S311 - no secret
+        self._calls = 0
+
+    def strike(self) -> FaultRule | None:
+        """What goes wrong in the next call."""
+        self._calls += 1
+        # All of them draw, so that one rule's chances do not depend on the others.
+        struck = [rule for rule in self._plan.rules if rule.strikes(self._calls, self.rng)]
+        return struck[0] if struck else None
+
+
 class FaultyEngine:
     """An engine that fails by a plan; everything else is the other's."""
 
-    def __init__(self, engine: UnloadableEngine, plan: FaultPlan) -> None:
+    def __init__(self, engine: UnloadableEngine, faults: Faults) -> None:
         self._engine = engine
-        self._plan = plan
-        self._rng = random.Random(plan.seed)  # noqa: S311 - no secret
-        self._calls = 0
+        self._faults = faults
 
     @property
     def model_name(self) -> str:
@@ -128,8 +143,7 @@ class FaultyEngine:
 
     async def decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
         """As the other engine, or as the plan says."""
-        self._calls += 1
-        rule = self._struck()
+        rule = self._faults.strike()
         if rule is None:
             return await self._engine.decode(requests)
         match rule.kind:
@@ -145,14 +159,9 @@ class FaultyEngine:
             case "garbage":
                 return self._garbage(await self._engine.decode(requests))
 
-    def _struck(self) -> FaultRule | None:
-        # All of them draw, so that one rule's chances do not depend on the others.
-        struck = [rule for rule in self._plan.rules if rule.strikes(self._calls, self._rng)]
-        return struck[0] if struck else None
-
     def _garbage(self, answers: list[Hypothesis]) -> list[Hypothesis]:
         """Answers that no session may ever see: too few, no numbers, times that run backwards."""
-        shape = self._rng.randrange(3)
+        shape = self._faults.rng.randrange(3)
         if shape == 0 or not answers:
             return answers[:-1]
         spoiled = answers[0]

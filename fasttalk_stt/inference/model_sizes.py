@@ -16,7 +16,7 @@ _MILLION_PARAMETERS = (
     ("turbo", 809),
     ("large", 1550),
 )
-"""As published with the models; the first part of a name that is found counts."""
+"""As published with the models; the first that the name holds, between marks, counts."""
 
 _ENGLISH_ONLY = re.compile(r"\.en\b|^distil-(small|medium|large-v[23]$)")
 
@@ -39,7 +39,9 @@ def smaller_models(name: str, installed: Iterable[str]) -> tuple[str, ...]:
 
 
 def _size(name: str) -> int | None:
-    return next((size for part, size in _MILLION_PARAMETERS if part in name), None)
+    """In millions of parameters. Of a path the last part is the name."""
+    bare = re.sub(r"[._]", "-", re.split(r"[/\\]", name)[-1])
+    return next((size for part, size in _MILLION_PARAMETERS if f"-{part}-" in f"-{bare}-"), None)
 
 
 def _is_english(name: str) -> bool:

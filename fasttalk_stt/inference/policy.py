@@ -7,11 +7,13 @@ hundreds of streams that nobody speaks.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Protocol, TypeVar
 
 from attrs import define
+
+from fasttalk_stt.telemetry.telemetry import RequestKind
 
 COMMIT_PATIENCE_S = 0.5
 PARTIAL_PATIENCE_S = 1.0
@@ -32,6 +34,14 @@ class Priority(IntEnum):
     COMMIT = 2
     PARTIAL = 3
 
+
+REQUEST_KINDS: Mapping[Priority, RequestKind] = {
+    Priority.FINAL: "final",
+    Priority.EAGER: "speculation",
+    Priority.COMMIT: "commit",
+    Priority.PARTIAL: "draft",
+}
+"""What operators call them."""
 
 _PATIENCE_S = {Priority.COMMIT: COMMIT_PATIENCE_S, Priority.PARTIAL: PARTIAL_PATIENCE_S}
 

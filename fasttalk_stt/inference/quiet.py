@@ -51,7 +51,8 @@ def import_whisperx() -> ModuleType:
     ]
     if spinning:
         _log.warning(
-            "numpy's algebra keeps its threads, which take the decoder's cores: set OPENBLAS_NUM_THREADS=1",
+            "numpy_keeps_threads",
             libraries=spinning,
+            advice="they take the decoder's cores: set OPENBLAS_NUM_THREADS=1",
         )
     return module

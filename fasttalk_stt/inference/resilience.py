@@ -26,6 +26,7 @@ from fasttalk_stt.inference.errors import (
 )
 from fasttalk_stt.inference.policy import Urgency
 from fasttalk_stt.inference.scheduler import Scheduler
+from fasttalk_stt.telemetry.telemetry import NO_TELEMETRY, Telemetry
 
 MOST_RETRIES = 2
 BASE_DELAY_S = 1.0
@@ -67,17 +68,25 @@ class Resilience:
     gpu: CircuitBreaker
     transcription: CircuitBreaker
     rng: random.Random = field(factory=random.Random)
+    telemetry: Telemetry = NO_TELEMETRY
     _news: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot, init=False)
+    _told: dict[str, str] = field(factory=dict, init=False, eq=False)
 
     @classmethod
     def of(
-        cls, scheduler: Scheduler, *, gpu_threshold: int, transcription_threshold: int
+        cls,
+        scheduler: Scheduler,
+        *,
+        gpu_threshold: int,
+        transcription_threshold: int,
+        telemetry: Telemetry = NO_TELEMETRY,
     ) -> Resilience:
         """With breakers that open after so many failures in a row."""
         return cls(
             scheduler,
             CircuitBreaker(gpu_threshold, GPU_OPEN_S),
             CircuitBreaker(transcription_threshold, TRANSCRIPTION_OPEN_S),
+            telemetry=telemetry,
         )
 
     def reports(self) -> BreakerReports:
@@ -134,6 +143,7 @@ class Resilience:
                 self._note_failure(outcome, admission)
                 raise outcome
             n_retries += 1
+            self.telemetry.retried()
             _log.info("retry", after_s=round(delay_s, 1), error=str(outcome))
             await trio.sleep(delay_s)
 
@@ -161,6 +171,7 @@ class Resilience:
             elif outcome is None:
                 self.gpu.withdrawn(is_trial=admission.gpu)
                 self.transcription.withdrawn(is_trial=admission.transcription)
+            self._tell_moves()
             self._news.unpark_all()
         return outcome
 
@@ -195,14 +206,25 @@ class Resilience:
         else:
             self.gpu.withdrawn(is_trial=admission.gpu)  # it says nothing of the GPU
             self.transcription.failed(str(error), now_s, is_trial=admission.transcription)
+        self._tell_moves()
         self._news.unpark_all()
         opened = self.open_breaker()
         if opened is not None:
-            _log.error("breaker open", reason=str(opened))
+            _log.error("breaker_open", reason=str(opened))
+
+    def _tell_moves(self) -> None:
+        """Report what has changed since. That a breaker's time is over is noticed by whoever tries next."""
+        now_s = trio.current_time()
+        for name, breaker in (("gpu", self.gpu), ("transcription", self.transcription)):
+            state = breaker.state(now_s).value
+            if self._told.get(name, BreakerState.CLOSED.value) != state:
+                self._told[name] = state
+                self.telemetry.breaker_moved(name, state)
 
     async def _wait_admission(self, deadline_s: float) -> _Admission:
         """Wait until both breakers let somebody try."""
         while True:
+            self._tell_moves()
             now_s = trio.current_time()
             breakers = (self.gpu, self.transcription)
             if all(breaker.admits(now_s) for breaker in breakers):

@@ -9,6 +9,7 @@ What is decoded next, and what together, `policy` decides.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 
 import structlog
@@ -19,7 +20,14 @@ from fasttalk_stt.inference.checked import check_hypotheses
 from fasttalk_stt.inference.engine import DecodeRequest, Engine, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, EngineTimeoutError, NobodyWaitsError
 from fasttalk_stt.inference.load import Load, LoadMeter
-from fasttalk_stt.inference.policy import Priority, Urgency, next_batch, patient_until_s
+from fasttalk_stt.inference.policy import (
+    REQUEST_KINDS,
+    Priority,
+    Urgency,
+    next_batch,
+    patient_until_s,
+)
+from fasttalk_stt.telemetry.telemetry import NO_TELEMETRY, RequestKind, RequestReport, Telemetry
 
 _log = structlog.get_logger(__name__)
 
@@ -29,6 +37,9 @@ SHORTEST_CALL_LIMIT_S = 4.0
 CALL_LIMIT_FACTOR = 20.0
 """How long a call may take until its seat is given up: a doubtful request is asked five times at most, up to
 four times as dear as the first, and a machine may be busy with other work."""
+LONGEST_MOVE_S = 120.0
+"""A large model from a slow disk; a load that takes longer hangs."""
+SHORTEST_LOOK_S = 0.1
 SHORT_REQUEST_S = 3.0
 """What `Engine.request_s` is measured with."""
 
@@ -40,6 +51,7 @@ class _Job:
     request: DecodeRequest = field(init=False)
     since_s: float = field(factory=trio.current_time)
     begun_s: float = math.inf
+    batch_size: int | None = None
     done: trio.Event = field(factory=trio.Event)
     result: Hypothesis | EngineError | None = None
 
@@ -56,6 +68,24 @@ class _Job:
     def begin(self) -> None:
         self.request = self.make_request()
         self.begun_s = trio.current_time()
+
+    @property
+    def wait_s(self) -> float:
+        """How long it waited for a seat since it was as urgent as it is; it must have begun."""
+        return max(self.begun_s - max(self.since_s, self.urgency.raised_at_s), 0.0)
+
+    def report(self) -> RequestReport:
+        """What became of it, once nobody waits for it any more."""
+        answer = self.result if isinstance(self.result, Hypothesis) else None
+        return RequestReport(
+            kind=REQUEST_KINDS[self.urgency.priority],
+            outcome="decoded" if answer else "left" if self.result is None else "failed",
+            audio_s=self.request.duration_s,
+            wait_s=None if math.isinf(self.begun_s) else self.wait_s,
+            batch_size=self.batch_size,
+            compute_s=None if answer is None else answer.compute_ms / 1000,
+            alignment_s=None if answer is None else answer.alignment_ms / 1000,
+        )
 
     def finish(self, result: Hypothesis | EngineError) -> None:
         """Answer it; what comes after it was given up is dropped."""
@@ -83,7 +113,9 @@ class Scheduler:
 
     `run` must be running before `decode` can return. `batch_size` is the most requests that are
     decoded together, never more than are worth it to the engine. `promised_s` is how long a final may
-    wait, 95 of 100; None: nothing follows from how long they wait.
+    wait, 95 of 100; None: nothing follows from how long they wait. `longest_call_s` is when a call is taken
+    for stuck at the latest, not counting what `moving_s` has grown by meanwhile: the time for which models
+    were being loaded.
     """
 
     def __init__(
@@ -93,9 +125,13 @@ class Scheduler:
         batch_size: int,
         promised_s: float | None = None,
         longest_call_s: float = LONGEST_CALL_S,
+        moving_s: Callable[[], float] = lambda: 0.0,
+        telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
         self._engine = engine
+        self._telemetry = telemetry
         self._longest_call_s = longest_call_s
+        self._moving_s = moving_s
         self._stuck_since_s: dict[object, float] = {}
         self._batch_size = min(batch_size, engine.batch_size)
         self._jobs: list[_Job] = []
@@ -127,6 +163,11 @@ class Scheduler:
             seats=self._engine.seats,
             stuck=len(self._stuck_since_s),
         )
+
+    def waiting(self) -> dict[RequestKind, int]:
+        """How many requests of each kind wait for a seat."""
+        kinds = Counter(REQUEST_KINDS[job.urgency.priority] for job in self._jobs)
+        return {kind: kinds[kind] for kind in REQUEST_KINDS.values()}
 
     def stuck_s(self) -> float:
         """For how long every seat has been stuck in a call that does not return; 0 while one works."""
@@ -162,6 +203,7 @@ class Scheduler:
                 if job in self._jobs:
                     # At once, for its audio's sake: behind urgent jobs it might lie here for long.
                     self._jobs.remove(job)
+            self._telemetry.request_done(job.report())
         if isinstance(job.result, EngineError):
             raise job.result
         if job.result is None:
@@ -196,9 +238,9 @@ class Scheduler:
             try:
                 await self._call(batch, nursery)
             finally:
-                self._meter.worked(
-                    began_s, trio.current_time(), is_owed=is_owed, n_requests=len(batch)
-                )
+                ended_s = trio.current_time()
+                self._meter.worked(began_s, ended_s, is_owed=is_owed, n_requests=len(batch))
+                self._telemetry.batch_done(len(batch), ended_s - began_s)
                 self._free_seats += 1
                 self._running -= len(batch)
                 # A look may have waited for a second seat to be free.
@@ -213,13 +255,16 @@ class Scheduler:
             batch_size=self._batch_size,
         )
         self._jobs = [job for job in self._jobs if job not in batch]
-        return [job for job in batch if self._begin(job)]
+        begun = [job for job in batch if self._begin(job)]
+        for job in begun:
+            job.batch_size = len(begun)
+        return begun
 
     def _begin(self, job: _Job) -> bool:
         try:
             job.begin()
         except Exception as error:  # noqa: BLE001 - one session's fault, and the others must go on
-            _log.error("a request could not be made", exc_info=error)
+            _log.error("request_not_made", exc_info=error)
             failure = EngineError("the request could not be made")
             failure.__cause__ = error
             job.finish(failure)
@@ -239,12 +284,16 @@ class Scheduler:
                 returned.set()
 
         nursery.start_soon(decode)
-        limit_s = self._limit_s(batch)
-        with trio.move_on_after(limit_s):
-            await returned.wait()
-        if returned.is_set():
-            return
-        _log.error("call stuck", after_s=round(limit_s, 1), requests=len(batch))
+        began_s, moved_before_s = trio.current_time(), self._moving_s()
+        limit_s = left_s = self._limit_s(batch)
+        while left_s > 0:
+            with trio.move_on_after(max(left_s, SHORTEST_LOOK_S)):
+                await returned.wait()
+            if returned.is_set():
+                return
+            moved_s = min(self._moving_s() - moved_before_s, LONGEST_MOVE_S)
+            left_s = limit_s + moved_s - (trio.current_time() - began_s)
+        _log.error("call_stuck", after_s=round(limit_s, 1), requests=len(batch))
         self._stuck_since_s[returned] = trio.current_time() - limit_s
         try:
             for job in batch:
@@ -253,7 +302,7 @@ class Scheduler:
             await returned.wait()
         finally:
             del self._stuck_since_s[returned]
-        _log.warning("call returned")
+        _log.warning("call_returned")
 
     def _limit_s(self, batch: list[_Job]) -> float:
         """How long a call may take, by how much there is to decode."""
@@ -284,8 +333,7 @@ class Scheduler:
     def _note_wait(self, job: _Job) -> None:
         urgency = job.urgency
         if urgency.is_live and urgency.priority is Priority.FINAL:
-            since_s = max(job.since_s, urgency.raised_at_s)
-            self._meter.waited(job.begun_s - since_s, job.begun_s)
+            self._meter.waited(job.wait_s, job.begun_s)
 
     async def _fail(self, batch: list[_Job], error: Exception) -> None:
         """A batch that failed is decoded one by one: only the culprit shall suffer."""
@@ -295,10 +343,10 @@ class Scheduler:
                     await self._decode([job])
             return
         if isinstance(error, EngineError):
-            _log.warning("decode failed", error=str(error), error_type=type(error).__name__)
+            _log.warning("decode_failed", error=str(error), error_type=type(error).__name__)
             batch[0].finish(error)
             return
-        _log.error("engine raised an unexpected exception", exc_info=error)
+        _log.error("engine_raised_unexpectedly", exc_info=error)
         failure = EngineError("the engine raised an unexpected exception")
         failure.__cause__ = error
         batch[0].finish(failure)

@@ -49,5 +49,5 @@ class TurnJudge:
                     limiter=self._limiter,
                 )
             except EngineError as error:
-                _log.warning("turn judge failed", error=str(error))
+                _log.warning("turn_judge_failed", error=str(error))
         return None

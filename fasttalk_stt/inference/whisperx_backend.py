@@ -187,7 +187,7 @@ class WhisperXBackend:
         begun_s = time.perf_counter()
         aligned = realigned(request, hypothesis, aligner, heard)
         took_ms = 1000 * (time.perf_counter() - begun_s) + listened_ms
-        return evolve(aligned, compute_ms=hypothesis.compute_ms + took_ms)
+        return evolve(aligned, compute_ms=hypothesis.compute_ms + took_ms, alignment_ms=took_ms)
 
     def _ask_on(
         self,

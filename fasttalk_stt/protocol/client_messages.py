@@ -1,26 +1,35 @@
 """What a client may say, as frozen classes; `codec` reads and writes their JSON.
 
-Audio is not here: it travels in binary frames, see `pcm`. The answers are in `server_messages`.
+Audio is not here: it travels in binary frames, see `pcm`. The answers are in `server_messages`. A
+configuration is only carried: `config` checks it. Docstrings are published, see `asyncapi`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from attrs import Factory, frozen
+
+from fasttalk_stt.protocol.quantities import Facet
+from fasttalk_stt.protocol.values import LanguageTag
 
 ConversationState = Literal["listening", "processing", "responding"]
 ResponseType = Literal["question", "command", "casual"]
 InterruptScope = Literal["pending", "all"]
 
+MAX_PING_ID_CHARS = 256
+PingId = Annotated[str | int | float | None, Facet({"maxLength": MAX_PING_ID_CHARS})]
+
 
 @frozen
 class StartSession:
-    """Begin a session. The configuration is checked by `config.read_session_config`."""
+    """Begin a session."""
 
     type: ClassVar[str] = "start_session"
-    session_config: Mapping[str, object] = Factory(dict)
+    session_config: Annotated[Mapping[str, object], "what differs from the defaults"] = Factory(
+        dict
+    )
 
 
 @frozen
@@ -28,7 +37,7 @@ class Configure:
     """Change the running session's configuration from the next frame on."""
 
     type: ClassVar[str] = "configure"
-    config: Mapping[str, object] = Factory(dict)
+    config: Annotated[Mapping[str, object], "the fields to change"] = Factory(dict)
 
 
 @frozen
@@ -47,22 +56,31 @@ class EndSession:
 
 @frozen
 class Interrupt:
-    """Barge-in: stop what is stale. `reason` and `timestamp` are the client's own, for the logs."""
+    """Barge-in: stop what is stale."""
 
     type: ClassVar[str] = "interrupt"
-    reason: str | None = None
-    timestamp: str | None = None
-    scope: InterruptScope = "pending"
+    reason: Annotated[str | None, "the client's own, for the logs"] = None
+    timestamp: Annotated[str | None, "the client's own, for the logs"] = None
+    scope: Annotated[
+        InterruptScope,
+        "`pending` keeps what the interrupting user is saying, `all` stops everything",
+    ] = "pending"
 
 
 @frozen
 class ContextUpdate:
-    """What the conversation is doing; None leaves that part of the context as it was."""
+    """What the conversation is doing; what is left out or null stays as it was."""
 
     type: ClassVar[str] = "context_update"
-    conversation_state: ConversationState | None = None
-    expected_response_type: ResponseType | None = None
-    language_context: str | None = None
+    conversation_state: Annotated[ConversationState | None, "what the bot does"] = None
+    expected_response_type: Annotated[ResponseType | None, "what the user is expected to say"] = (
+        None
+    )
+    language_context: Annotated[
+        str | None,
+        Facet(LanguageTag().schema()),
+        "a BCP 47 tag, a hint where the session names no language",
+    ] = None
 
 
 @frozen
@@ -70,7 +88,7 @@ class Ping:
     """Answered by a `pong` with the same id."""
 
     type: ClassVar[str] = "ping"
-    id: str | int | float | None = None
+    id: Annotated[PingId, "comes back as it went out"] = None
 
 
 ClientMessage = (

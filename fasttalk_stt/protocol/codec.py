@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from typing import Any, get_args
+from functools import cache
+from typing import Any, get_args, get_type_hints
 
 import attrs
 from attrs import frozen
@@ -17,7 +18,7 @@ from cattrs.gen import make_dict_unstructure_fn
 from cattrs.preconf.json import JsonConverter, make_converter
 
 from fasttalk_stt.protocol import client_messages, server_messages
-from fasttalk_stt.protocol.client_messages import ClientMessage
+from fasttalk_stt.protocol.client_messages import MAX_PING_ID_CHARS, ClientMessage
 from fasttalk_stt.protocol.config import SessionConfig, read_session_config
 from fasttalk_stt.protocol.errors import (
     INVALID_JSON,
@@ -37,7 +38,6 @@ _CLIENT_TYPES: dict[str, type[ClientMessage]] = {
     cls.type: cls for cls in get_args(ClientMessage)
 } | {"user_interrupt": client_messages.Interrupt}
 _SERVER_TYPES: dict[str, type[ServerMessage]] = {cls.type: cls for cls in get_args(ServerMessage)}
-_MAX_PING_ID_CHARS = 256
 MAX_TEXT_CHARS = 65_536
 """No message of the protocol comes near this; parsing more would hold up other connections."""
 
@@ -45,9 +45,10 @@ MAX_DEPTH = 32
 """Of what is parsed; messages need 3. Far below where anything that recurses would give up."""
 
 
+@cache
 def _literal_values(cls: type, name: str) -> tuple[str, ...]:
     """The choices of a Literal or `Literal | None` field, for error sentences and checks."""
-    annotation = attrs.fields_dict(attrs.resolve_types(cls))[name].type
+    annotation = get_type_hints(cls)[name]
     found: list[str] = []
     for part in get_args(annotation):
         found.extend(get_args(part) or ([part] if isinstance(part, str) else []))
@@ -197,11 +198,11 @@ def _read_context(document: dict[str, Any]) -> client_messages.ContextUpdate:
 def _read_ping(document: dict[str, Any]) -> client_messages.Ping:
     value = document.get("id")
     scalar = value is None or isinstance(value, str | int | float)
-    if not scalar or len(str(value)) > _MAX_PING_ID_CHARS:
+    if not scalar or len(str(value)) > MAX_PING_ID_CHARS:
         raise ProtocolError(
             INVALID_MESSAGE,
             f"ping.id is a {type(value).__name__}, expected a string or number of at most "
-            f"{_MAX_PING_ID_CHARS} characters.",
+            f"{MAX_PING_ID_CHARS} characters.",
         )
     return client_messages.Ping(id=value)
 

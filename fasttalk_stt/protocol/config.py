@@ -2,156 +2,102 @@
 
 `read_session_config` turns the client's JSON object into a checked `SessionConfig` and names the
 fields it does not know; `change_session_config` applies a `configure`. A bad value raises
-`invalid_config` with the field, the value and what is allowed.
+`invalid_config` with the field, the value and what is allowed. What a field may hold is said once,
+by its `values`: the checks, the sentences and the published schemas all come from there.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
 import attrs
 from attrs import field, frozen
 
 from fasttalk_stt.protocol.errors import INVALID_CONFIG, ProtocolError
+from fasttalk_stt.protocol.quantities import MAX_COUNT
+from fasttalk_stt.protocol.values import (
+    Boolean,
+    Choice,
+    Identifier,
+    Integer,
+    LanguageTag,
+    Nullable,
+    Number,
+    Phrases,
+    Text,
+    Value,
+    nullable,
+)
 
 Encoding = Literal["f32le", "s16le"]
 
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
-_MAX_VOCABULARY_ENTRIES = 64
+VALUE = "value"
+"""Field metadata: the `Value` that the field may hold."""
+
+CONFIGURABLE = "configurable"
+"""Field metadata: whether `configure` may change the field inside a session."""
+
 _MAX_ID_CHARS = 128
-_MAX_VOCABULARY_ENTRY_CHARS = 128
-_MAX_COUNT = 2**53
-"""The largest whole number that every JSON library keeps."""
-_MAX_RESUME_CHARS = 100_000
-"""Of one utterance: two hours of speech without a pause."""
+_MAX_RESUME_CHARS = 16_384
+"""Of one utterance: a quarter of an hour without a pause. With more, a message could not hold it."""
 _MAX_CONTEXT_MS = 30_000
 """Of audio that is settled already: 2 s are of use, and it is not bounded by MAX_PENDING_SECONDS."""
 _MAX_UNANSWERED = 1000
 """Onsets without an answer: more than MAX_PENDING_SECONDS of the shortest utterances."""
 
+_COUNT = Integer(0, MAX_COUNT)
+_POSITION = Integer(0, MAX_COUNT, "milliseconds")
 
 _WHISPER_NAMES = {"fil": "tl", "iw": "he", "jv": "jw", "nb": "no"}
 """Languages whose registered code is not the one Whisper uses."""
 
 
+def _holds(value: Value, default: Any = attrs.NOTHING, *, configurable: bool = False) -> Any:
+    return field(default=default, metadata={VALUE: value, CONFIGURABLE: configurable})
+
+
 @frozen
-class _Rule:
-    """How one field is checked: `read` returns the value or raises ValueError; `allowed` says what
-    would have been right."""
+class _Reported:
+    """No onset, that of the utterance, or up to which utterance."""
 
-    read: Callable[[object], Any]
-    allowed: str
-    configurable: bool
+    allowed = "true, false or the last utterance whose onset was reported"
 
+    def read(self, value: object) -> bool | int:
+        return value if isinstance(value, bool) else _COUNT.read(value)
 
-def _rule(
-    default: Any, read: Callable[[object], Any], allowed: str, *, configurable: bool = False
-) -> Any:
-    return field(default=default, metadata={"rule": _Rule(read, allowed, configurable)})
-
-
-def _boolean(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
-
-
-def _number(low: float, high: float) -> Callable[[object], float]:
-    def read(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError
-        # Compared as it is: an integer of hundreds of digits does not fit a float.
-        if not low <= value <= high:
-            raise ValueError
-        return float(value)
-
-    return read
-
-
-def _integer(low: int, high: int) -> Callable[[object], int]:
-    def read(value: object) -> int:
-        number = _number(low, high)(value)
-        if number != int(number):
-            raise ValueError
-        return int(number)
-
-    return read
-
-
-def _optional(read: Callable[[object], Any]) -> Callable[[object], Any]:
-    return lambda value: None if value is None else read(value)
-
-
-def _text(max_chars: int) -> Callable[[object], str]:
-    """Any text of a language; only control characters and broken surrogates are refused."""
-
-    def read(value: object) -> str:
-        if not isinstance(value, str) or len(value) > max_chars:
-            raise ValueError
-        if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
-            raise ValueError
-        return value
-
-    return read
-
-
-def _identifier(value: object) -> str:
-    text = _text(_MAX_ID_CHARS)(value)
-    if not text or not text.isprintable():
-        raise ValueError
-    return text
-
-
-def _choice(*choices: str) -> Callable[[object], str]:
-    def read(value: object) -> str:
-        if not isinstance(value, str) or value not in choices:
-            raise ValueError
-        return value
-
-    return read
-
-
-def is_language_tag(value: str) -> bool:
-    """Whether the text has the form of an ISO 639-1 or BCP 47 code."""
-    return _LANGUAGE.fullmatch(value) is not None
-
-
-def _language(value: object) -> str:
-    if not isinstance(value, str) or not is_language_tag(value):
-        raise ValueError
-    return value
-
-
-def _vocabulary(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or len(value) > _MAX_VOCABULARY_ENTRIES:
-        raise ValueError
-    entries = tuple(_text(_MAX_VOCABULARY_ENTRY_CHARS)(entry) for entry in value)
-    if not all(entry.strip() for entry in entries):
-        raise ValueError
-    return entries
+    def schema(self) -> dict[str, Any]:
+        return {**_COUNT.schema(), "type": ["boolean", "integer"]}
 
 
 @frozen
 class Resume:
-    """Where a session whose connection was lost goes on; see the resume section of the protocol.
+    """Where a session whose connection was lost goes on: what the client knows of it."""
 
-    `utterance` is the oldest that is under way: its onset was reported, or text of it came, and neither
-    its last text nor a rejection. `text` is what of it was transcribed. `onset_reported` is the last
-    utterance whose onset was reported, `onset_ms` where that was. With none under way, `utterance` is
-    the last that is over, and `onset_reported` false.
-    """
-
-    session_id: str
-    committed_ms: int
-    audio_from_ms: int
-    seq: int
-    utterance: int
-    onset_reported: bool | int
-    onset_ms: int | None = None
-    text: str = ""
+    session_id: Annotated[str, "the session that goes on"] = _holds(Identifier(_MAX_ID_CHARS))
+    committed_ms: Annotated[
+        int, "the last `audio_committed_ms` that came: the session's clock goes on from here"
+    ] = _holds(_POSITION)
+    audio_from_ms: Annotated[
+        int,
+        "where the audio begins that is sent now: up to 30 s before `committed_ms`, not after it; what "
+        "lies before `committed_ms` is only heard as context",
+    ] = _holds(_POSITION)
+    seq: Annotated[int, "the last `seq` that came"] = _holds(_COUNT)
+    utterance: Annotated[
+        int,
+        "the oldest utterance that is under way: its onset was reported, or text of it came, and "
+        "neither its last text nor a rejection; with none under way, the last that is over",
+    ] = _holds(_COUNT)
+    onset_reported: Annotated[
+        bool | int,
+        "the last utterance whose onset was reported, or true for `utterance`; false with none under "
+        "way",
+    ] = _holds(_Reported())
+    onset_ms: Annotated[int | None, "where that onset was"] = _holds(Nullable(_POSITION), None)
+    text: Annotated[str, "what of `utterance` was transcribed"] = _holds(
+        Text(_MAX_RESUME_CHARS), ""
+    )
 
     @property
     def is_under_way(self) -> bool:
@@ -176,24 +122,16 @@ class Resume:
         return max(self.onset_reported, self.utterance)
 
 
-def _resume(value: object) -> Resume:
+def _read_resume(value: object) -> Resume:
     if not isinstance(value, dict):
         raise ValueError
-    count = _integer(0, _MAX_COUNT)
-    reported = value.get("onset_reported")
-    try:
-        resume = Resume(
-            session_id=_identifier(value["session_id"]),
-            committed_ms=count(value["committed_ms"]),
-            audio_from_ms=count(value["audio_from_ms"]),
-            seq=count(value["seq"]),
-            utterance=count(value["utterance"]),
-            onset_reported=reported if isinstance(reported, bool) else count(reported),
-            onset_ms=_optional(count)(value.get("onset_ms")),
-            text=_text(_MAX_RESUME_CHARS)(value.get("text", "")),
-        )
-    except KeyError as error:
-        raise ValueError from error
+    fields = {}
+    for each in attrs.fields(Resume):
+        if each.name in value:
+            fields[each.name] = each.metadata[VALUE].read(value[each.name])
+        elif each.default is attrs.NOTHING:
+            raise ValueError
+    resume = Resume(**fields)
     if not 0 <= resume.committed_ms - resume.audio_from_ms <= _MAX_CONTEXT_MS:
         raise ValueError
     if resume.is_under_way and resume.utterance < 1:
@@ -204,66 +142,81 @@ def _resume(value: object) -> Resume:
 
 
 @frozen
+class _Resumed:
+    """A `Resume` or null; its fields are in its class."""
+
+    allowed = (
+        "null, or an object of session_id, committed_ms, audio_from_ms (up to "
+        f"{_MAX_CONTEXT_MS // 1000} s before and not after committed_ms), seq, utterance and "
+        f"onset_reported ({_Reported.allowed}), and perhaps onset_ms and text"
+    )
+
+    def read(self, value: object) -> Resume | None:
+        return None if value is None else _read_resume(value)
+
+    def schema(self) -> dict[str, Any]:
+        return nullable({"$ref": "#/components/schemas/Resume"})
+
+
+@frozen
 class SessionConfig:
-    """The effective configuration of one session, as `session_started` and `configured` show it.
+    """The effective configuration of one session, as `session_started` and `configured` show it."""
 
-    `language` may carry a region ("en-US"); `language_code` is what an engine is asked for.
-    """
-
-    language: str | None = _rule(
-        None,
-        _optional(_language),
-        "an ISO 639-1 or BCP 47 code such as 'en' or 'en-US', or null",
-        configurable=True,
+    language: Annotated[
+        str | None,
+        "ISO 639-1 or BCP 47, such as `en` or `en-US`; null detects it, and each text names its own",
+    ] = _holds(Nullable(LanguageTag()), None, configurable=True)
+    enable_timestamps: Annotated[bool, "times and confidences of words in each text"] = _holds(
+        Boolean(), True, configurable=True
     )
-    enable_timestamps: bool = _rule(True, _boolean, "true or false", configurable=True)
-    enable_vad: bool = _rule(True, _boolean, "true or false")
-    buffer_duration: float = _rule(
-        2.0, _number(0.5, 20.0), "a number of seconds from 0.5 to 20", configurable=True
+    enable_vad: Annotated[
+        bool, "whether to look for speech; without, audio is cut by `buffer_duration` alone"
+    ] = _holds(Boolean(), True)
+    buffer_duration: Annotated[
+        float, "in continuous speech, how much may wait before finished words are committed"
+    ] = _holds(Number(0.5, 20.0, "seconds"), 2.0, configurable=True)
+    interim_results: Annotated[bool, "`partial_transcription` while somebody speaks"] = _holds(
+        Boolean(), False, configurable=True
     )
-    interim_results: bool = _rule(False, _boolean, "true or false", configurable=True)
-    fasttalk_mode: bool = _rule(False, _boolean, "true or false")
-    barge_in_enabled: bool = _rule(False, _boolean, "true or false", configurable=True)
-    endpoint_silence_ms: int = _rule(
-        500,
-        _integer(100, 5000),
-        "a whole number of milliseconds from 100 to 5000",
-        configurable=True,
+    fasttalk_mode: Annotated[
+        bool, "reports onsets and endpoints: `voice_activity_detected`, `speech_ended` and so on"
+    ] = _holds(Boolean(), False)
+    barge_in_enabled: Annotated[
+        bool,
+        "an onset while the bot thinks or speaks stops what is stale; left out, it is as "
+        "`fasttalk_mode` is",
+    ] = _holds(Boolean(), False, configurable=True)
+    endpoint_silence_ms: Annotated[int, "the silence that ends an utterance"] = _holds(
+        Integer(100, 5000, "milliseconds"), 500, configurable=True
     )
-    vad_sensitivity: int = _rule(
-        2,
-        _integer(0, 3),
-        "a whole number from 0 (easily triggered) to 3 (strict)",
-        configurable=True,
+    vad_sensitivity: Annotated[
+        int, "how sure it must be that somebody speaks: 0 easily triggered ... 3 strict"
+    ] = _holds(Integer(0, 3, senses=("easily triggered", "strict")), 2, configurable=True)
+    encoding: Annotated[Encoding, "the sample format of audio frames"] = _holds(
+        Choice(get_args(Encoding)), "f32le"
     )
-    encoding: Encoding = _rule("f32le", _choice("f32le", "s16le"), "'f32le' or 's16le'")
-    sample_rate: int = _rule(
-        16_000, _integer(8_000, 48_000), "a whole number of hertz from 8000 to 48000"
+    sample_rate: Annotated[int, "of the audio; other rates than 16000 are resampled"] = _holds(
+        Integer(8_000, 48_000, "hertz"), 16_000
     )
-    vocabulary: tuple[str, ...] = _rule(
-        (),
-        _vocabulary,
-        f"a list of up to {_MAX_VOCABULARY_ENTRIES} strings of 1 to "
-        f"{_MAX_VOCABULARY_ENTRY_CHARS} characters",
-        configurable=True,
+    vocabulary: Annotated[tuple[str, ...], "names and terms to favour"] = _holds(
+        Phrases(max_entries=64, max_chars=128), (), configurable=True
     )
-    eager_results: bool = _rule(False, _boolean, "true or false", configurable=True)
-    resume: Resume | None = _rule(
-        None,
-        _optional(_resume),
-        "null, or an object of session_id, committed_ms, audio_from_ms (up to 30 s "
-        "before and not after committed_ms), "
-        "seq, utterance and onset_reported (true, false or the last utterance "
-        "whose onset was reported), and perhaps onset_ms and text",
+    eager_results: Annotated[
+        bool, "`eager_transcription` at a pause, before it is known to be the endpoint"
+    ] = _holds(Boolean(), False, configurable=True)
+    resume: Annotated[Resume | None, "goes on with a session whose connection was lost"] = _holds(
+        _Resumed(), None
     )
-    session_id: str | None = _rule(
-        None, _optional(_identifier), "1 to 128 printable characters, or null"
+    session_id: Annotated[
+        str | None,
+        "the caller's own name for the session, by default a UUID. One that is live is taken over by "
+        "the same principal and refused to another.",
+    ] = _holds(Nullable(Identifier(_MAX_ID_CHARS)), None)
+    user_id: Annotated[str | None, "echoed in `metadata` and in logs"] = _holds(
+        Nullable(Text(_MAX_ID_CHARS)), None
     )
-    user_id: str | None = _rule(
-        None, _optional(_text(_MAX_ID_CHARS)), "up to 128 characters, or null"
-    )
-    conversation_id: str | None = _rule(
-        None, _optional(_text(_MAX_ID_CHARS)), "up to 128 characters, or null"
+    conversation_id: Annotated[str | None, "echoed in `metadata` and in logs"] = _holds(
+        Nullable(Text(_MAX_ID_CHARS)), None
     )
 
     @property
@@ -280,7 +233,7 @@ def primary_language(tag: str | None) -> str | None:
     return _WHISPER_NAMES.get(primary, primary)
 
 
-_RULES: dict[str, _Rule] = {a.name: a.metadata["rule"] for a in attrs.fields(SessionConfig)}
+_FIELDS = attrs.fields_dict(SessionConfig)
 
 
 def _shown(value: object) -> str:
@@ -289,13 +242,13 @@ def _shown(value: object) -> str:
 
 
 def _checked(name: str, value: object) -> Any:
-    rule = _RULES[name]
+    allowed: Value = _FIELDS[name].metadata[VALUE]
     try:
-        return rule.read(value)
+        return allowed.read(value)
     except ValueError:
         raise ProtocolError(
             INVALID_CONFIG,
-            f"{name} is {_shown(value)}; allowed is {rule.allowed}. Correct it and send the "
+            f"{name} is {_shown(value)}; allowed is {allowed.allowed}. Correct it and send the "
             "message again.",
         ) from None
 
@@ -308,9 +261,9 @@ def read_session_config(
     Fields that `raw` leaves out come from `defaults`, but `barge_in_enabled` follows
     `fasttalk_mode`. Raises `invalid_config` for the first bad value.
     """
-    changes = {name: _checked(name, value) for name, value in raw.items() if name in _RULES}
+    changes = {name: _checked(name, value) for name, value in raw.items() if name in _FIELDS}
     changes.setdefault("barge_in_enabled", changes.get("fasttalk_mode", defaults.fasttalk_mode))
-    ignored = tuple(name for name in raw if name not in _RULES)
+    ignored = tuple(name for name in raw if name not in _FIELDS)
     return attrs.evolve(defaults, **changes), ignored
 
 
@@ -321,9 +274,9 @@ def change_session_config(config: SessionConfig, raw: Mapping[str, object]) -> S
     """
     changes: dict[str, Any] = {}
     for name, value in raw.items():
-        if name not in _RULES:
+        if name not in _FIELDS:
             continue
-        if not _RULES[name].configurable:
+        if not _FIELDS[name].metadata[CONFIGURABLE]:
             raise ProtocolError(
                 INVALID_CONFIG,
                 f"{name} cannot change inside a session. End the session and start one with the "
@@ -335,4 +288,4 @@ def change_session_config(config: SessionConfig, raw: Mapping[str, object]) -> S
 
 def known_fields(raw: Mapping[str, object]) -> dict[str, object]:
     """The fields of a client's object that mean something here; the rest need not be kept."""
-    return {name: value for name, value in raw.items() if name in _RULES}
+    return {name: value for name, value in raw.items() if name in _FIELDS}

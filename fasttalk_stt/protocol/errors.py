@@ -48,6 +48,18 @@ class CloseCode:
     TRY_AGAIN_LATER = 1013
 
 
+CLOSE_MEANINGS: dict[int, str] = {
+    CloseCode.NORMAL: "after the client's own close",
+    CloseCode.GOING_AWAY: "the server stops: connect again, which reaches another replica",
+    CloseCode.POLICY: "too many errors or messages, a credential that is no longer good, or the session "
+    "was taken over by another connection",
+    CloseCode.TOO_BIG: "a message was too big",
+    CloseCode.INTERNAL: "a fault of the server",
+    CloseCode.TRY_AGAIN_LATER: "no room: try again later",
+}
+"""What each tells a client; an `error` with the reason comes before those that are not normal."""
+
+
 @frozen
 class ErrorKind:
     """What is fixed for one error code.

@@ -12,11 +12,24 @@ message as it is sent, not when it is made.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from attrs import field, frozen
 
+from fasttalk_stt.protocol.client_messages import ConversationState, PingId, ResponseType
 from fasttalk_stt.protocol.config import SessionConfig
+from fasttalk_stt.protocol.errors import ERROR_KINDS, Category, Severity
+from fasttalk_stt.protocol.quantities import (
+    Count,
+    FractionalMilliseconds,
+    Milliseconds,
+    Ordinal,
+    Ratio,
+    Seconds,
+    Share,
+    Stamp,
+    one_of,
+)
 
 SegmentReason = Literal["speech_end", "buffer_full", "max_silence", "flush", "session_end"]
 RejectionReason = Literal["noise", "too_short", "backchannel", "interrupted", "failed"]
@@ -27,159 +40,191 @@ OMIT_NONE = {"omit_none": True}
 """Field metadata: leave the field out of the JSON where it is None, instead of writing null."""
 
 
+Utterance = Annotated[Ordinal, "the number of the utterance, 1, 2, ... within the session"]
+AudioStart = Annotated[Milliseconds, "where it begins on the session's clock"]
+
+
 @frozen
 class Metadata:
-    """Stamped on every message. All but `timestamp` are None outside a session.
+    """The stamp of a message, made as it is sent. All but `timestamp` are null outside a session."""
 
-    `seq` counts 1, 2, 3 ... within the session. All audio before `audio_committed_ms` has its
-    outcome in a message with this or a lower `seq` and need never be sent again.
-    """
-
-    session_id: str | None
-    timestamp: str
-    seq: int | None
-    audio_committed_ms: int | None
-    conversation_id: str | None = field(default=None, metadata=OMIT_NONE)
-    user_id: str | None = field(default=None, metadata=OMIT_NONE)
+    session_id: Annotated[str | None, "the session"]
+    timestamp: Annotated[Stamp, "when it was sent"]
+    seq: Annotated[Ordinal | None, "1, 2, 3 ... within the session"]
+    audio_committed_ms: Annotated[
+        Milliseconds | None,
+        "all audio before it has its outcome in a message with this or a lower `seq` and need never be "
+        "sent again",
+    ]
+    conversation_id: Annotated[str | None, "as the session was given it; else left out"] = field(
+        default=None, metadata=OMIT_NONE
+    )
+    user_id: Annotated[str | None, "as the session was given it; else left out"] = field(
+        default=None, metadata=OMIT_NONE
+    )
 
 
 @frozen
 class SessionStarted:
+    """Answers `start_session`, and comes before anything else of the session."""
+
     type: ClassVar[str] = "session_started"
-    config: SessionConfig
-    ignored_fields: tuple[str, ...]
-    model: str
+    config: Annotated[SessionConfig, "what is in effect"]
+    ignored_fields: Annotated[tuple[str, ...], "what of `session_config` this server does not know"]
+    model: Annotated[str, "the name of the model that serves"]
 
 
 @frozen
 class WordTime:
-    """A word of a final: `start_ms` < `end_ms`, inside the segment; `confidence` 0-1."""
+    """A word of a final, on the session's clock; its end lies behind its start."""
 
-    word: str
-    start_ms: int
-    end_ms: int
-    confidence: float
+    word: Annotated[str, "as it stands in the text"]
+    start_ms: Annotated[Milliseconds, "inside the segment, not before the word before"]
+    end_ms: Annotated[Milliseconds, "inside the segment"]
+    confidence: Annotated[Share, "how sure the model is"]
 
 
 @frozen
 class SegmentMetadata:
-    """How a final came about.
+    """How a final came about."""
 
-    `duration` is the segment's length in seconds, `chunks_count` the frames it was received in.
-    `compute_ms` is the engine's and the alignment's time, `latency_ms` runs from the arrival of the
-    segment's last sample to the sending of this message.
-    """
-
-    duration: float
-    chunks_count: int
-    reason: SegmentReason
-    audio_start_ms: int
-    language: str | None
-    language_confidence: float | None
-    end_of_turn: bool
-    model: str
-    compute_ms: float
-    latency_ms: float
+    duration: Annotated[Seconds, "the segment's length"]
+    chunks_count: Annotated[Count, "the frames it was received in"]
+    reason: Annotated[
+        SegmentReason,
+        "what cut it: the endpoint, `buffer_duration` of speech, a silence that the endpoint did not "
+        "wait for, `flush_buffer` or `end_session`",
+    ]
+    audio_start_ms: AudioStart
+    language: Annotated[str | None, "the language that was heard"]
+    language_confidence: Annotated[Share | None, "how sure that is; null where it was given"]
+    end_of_turn: Annotated[bool, "whether the speaker is taken to have finished"]
+    model: Annotated[str, "which model made the text"]
+    compute_ms: Annotated[FractionalMilliseconds, "time of the engine and the alignment"]
+    latency_ms: Annotated[
+        FractionalMilliseconds, "from the arrival of the segment's last sample to sending this"
+    ]
 
 
 @frozen
 class TranscriptionData:
-    """The text of one segment.
+    """The text of one segment."""
 
-    `processing_time_ms` runs from the later of segment closed and request started to text ready.
-    `timestamps` covers every word of `text`; None (left out) where the session wants no times.
-    """
-
-    utterance: int
-    text: str
-    processing_time_ms: float
-    audio_duration_ms: int
-    metadata: SegmentMetadata
-    timestamps: tuple[WordTime, ...] | None = field(default=None, metadata=OMIT_NONE)
+    utterance: Annotated[
+        Count, "the number of the utterance; 0 where a flush before the first found nothing"
+    ]
+    text: Annotated[str, "what was said; empty only where a flush found nothing"]
+    processing_time_ms: Annotated[
+        FractionalMilliseconds,
+        "from the later of segment closed and request started to text ready",
+    ]
+    audio_duration_ms: Annotated[Milliseconds, "the segment's length"]
+    metadata: Annotated[SegmentMetadata, "how it came about"]
+    timestamps: Annotated[
+        tuple[WordTime, ...] | None,
+        "every word of `text`; left out where the session wants no times",
+    ] = field(default=None, metadata=OMIT_NONE)
 
 
 @frozen
 class Transcription:
+    """Text that will not change: one segment of an utterance."""
+
     type: ClassVar[str] = "transcription"
     data: TranscriptionData
 
 
 @frozen
 class PartialData:
-    """`stable_text` is a prefix of `text` that no later partial of the utterance changes."""
+    """An utterance as it stands."""
 
-    utterance: int
-    text: str
-    stable_text: str
-    audio_start_ms: int
-    audio_duration_ms: int
+    utterance: Utterance
+    text: Annotated[str, "what was heard so far"]
+    stable_text: Annotated[str, "the beginning of `text` that no later partial changes"]
+    audio_start_ms: AudioStart
+    audio_duration_ms: Annotated[Milliseconds, "how much was heard"]
 
 
 @frozen
 class PartialTranscription:
+    """Text that may still change, while somebody speaks; only with `interim_results`."""
+
     type: ClassVar[str] = "partial_transcription"
     data: PartialData
 
 
 @frozen
 class VoiceActivityData:
-    """An onset.
+    """An onset."""
 
-    `confidence` 0-1 is the mean probability of voice since the onset, `duration_ms` the speech heard so
-    far, `energy_level` 0-1 its loudness (-60 dBFS or less is 0, full scale 1). `barge_in` is true
-    where the conversation was processing or responding and barge-in is enabled;
-    `withheld_segments` counts the older segments held back until it is known whether the onset was
-    one.
-    """
-
-    utterance: int
-    confidence: float
-    duration_ms: int
-    energy_level: float
-    is_speech: bool
-    timestamp: str
-    audio_start_ms: int
-    barge_in: bool
-    withheld_segments: int
+    utterance: Utterance
+    confidence: Annotated[Share, "the mean probability of voice since the onset"]
+    duration_ms: Annotated[Milliseconds, "the speech heard so far"]
+    energy_level: Annotated[Share, "its loudness: 0 is -60 dBFS or less, 1 full scale"]
+    is_speech: Annotated[Literal[True], "always true; the end of speech is `speech_ended`"]
+    timestamp: Annotated[Stamp, "when it was noticed"]
+    audio_start_ms: AudioStart
+    barge_in: Annotated[
+        bool,
+        "whether the conversation was `processing` or `responding`, and barge-in is enabled",
+    ]
+    withheld_segments: Annotated[
+        Count, "older segments held back until it is known whether this is an interruption"
+    ]
 
 
 @frozen
 class VoiceActivityDetected:
+    """Somebody begins to speak: once for an utterance, only in `fasttalk_mode`. Stop the bot."""
+
     type: ClassVar[str] = "voice_activity_detected"
     data: VoiceActivityData
 
 
 @frozen
 class RejectionData:
-    """`text` is what was said, where the reason is `backchannel`."""
+    """A reported onset without a text."""
 
-    utterance: int
-    audio_start_ms: int
-    reason: RejectionReason
-    text: str | None = field(default=None, metadata=OMIT_NONE)
+    utterance: Utterance
+    audio_start_ms: AudioStart
+    reason: Annotated[RejectionReason, "why it is none"]
+    text: Annotated[
+        str | None, "what was said, where the reason is `backchannel`; else left out"
+    ] = field(default=None, metadata=OMIT_NONE)
 
 
 @frozen
 class VoiceActivityRejected:
+    """A reported onset was no interruption: the bot may go on."""
+
     type: ClassVar[str] = "voice_activity_rejected"
     data: RejectionData
 
 
 @frozen
 class EagerTranscription:
+    """The text at a pause, before it is known to be the endpoint; only with `eager_results`.
+
+    Followed by a `transcription` of the very same text, or by `eager_retracted`.
+    """
+
     type: ClassVar[str] = "eager_transcription"
     data: TranscriptionData
 
 
 @frozen
 class RetractionData:
-    utterance: int
-    audio_start_ms: int
-    reason: RetractionReason
+    """What is withdrawn."""
+
+    utterance: Utterance
+    audio_start_ms: AudioStart
+    reason: Annotated[RetractionReason, "what became of it"]
 
 
 @frozen
 class EagerRetracted:
+    """The last `eager_transcription` of the utterance does not hold."""
+
     type: ClassVar[str] = "eager_retracted"
     data: RetractionData
 
@@ -188,102 +233,116 @@ class EagerRetracted:
 class SpeechEndedData:
     """The voiced speech of an utterance, without the padding that its segments have."""
 
-    utterance: int
-    audio_start_ms: int
-    audio_end_ms: int
+    utterance: Utterance
+    audio_start_ms: AudioStart
+    audio_end_ms: Annotated[Milliseconds, "where it ends on the session's clock"]
 
 
 @frozen
 class SpeechEnded:
+    """The endpoint of an utterance, before its last text; only in `fasttalk_mode`."""
+
     type: ClassVar[str] = "speech_ended"
     data: SpeechEndedData
 
 
 @frozen
 class InterruptData:
-    """What an interrupt did.
+    """What an interrupt did."""
 
-    `buffer_cleared` and `processing_stopped` say that nothing stale is buffered or will be
-    published any more; `cancelled_segments` counts what was stopped, `kept_audio_ms` is the audio
-    that is still on its way to an outcome (the interrupting user's own words).
-    """
-
-    interrupted_at: str
-    buffer_cleared: bool
-    processing_stopped: bool
-    cancelled_segments: int
-    kept_audio_ms: int
+    interrupted_at: Annotated[Stamp, "when it arrived"]
+    buffer_cleared: Annotated[bool, "nothing stale is buffered any more"]
+    processing_stopped: Annotated[bool, "nothing stale will be sent any more"]
+    cancelled_segments: Annotated[Count, "how many segments were stopped"]
+    kept_audio_ms: Annotated[
+        Milliseconds,
+        "audio that is still on its way to its text: the interrupting user's own words",
+    ]
 
 
 @frozen
 class InterruptAcknowledged:
+    """Answers `interrupt`, at once. Nothing of what was cancelled comes after it."""
+
     type: ClassVar[str] = "interrupt_acknowledged"
     data: InterruptData
 
 
 @frozen
 class Configured:
+    """Answers `configure`."""
+
     type: ClassVar[str] = "configured"
-    config: SessionConfig
+    config: Annotated[SessionConfig, "what is in effect now"]
 
 
 @frozen
 class ContextData:
-    """The effective conversation context."""
+    """The conversation's context, as it is taken into account."""
 
-    conversation_state: str
-    expected_response_type: str
-    language_context: str | None
+    conversation_state: Annotated[ConversationState, "what the bot does"]
+    expected_response_type: Annotated[ResponseType, "what the user is expected to say"]
+    language_context: Annotated[str | None, "a hint where the session names no language"]
 
 
 @frozen
 class ContextUpdated:
+    """Answers `context_update`."""
+
     type: ClassVar[str] = "context_updated"
     data: ContextData
 
 
 @frozen
 class Pong:
+    """Answers `ping`. Its stamp tells how much audio need not be kept any longer."""
+
     type: ClassVar[str] = "pong"
-    id: str | int | float | None
+    id: Annotated[PingId, "that of the ping"]
 
 
 @frozen
 class AudioAccount:
-    """What became of all audio received, in milliseconds; the last four sum to the first."""
+    """What became of all audio received; the last four sum to the first."""
 
-    received_ms: int
-    transcribed_ms: int
-    silence_ms: int
-    discarded_ms: int
-    unsettled_ms: int
+    received_ms: Annotated[Milliseconds, "all of it"]
+    transcribed_ms: Annotated[Milliseconds, "what texts and backchannels were made of"]
+    silence_ms: Annotated[Milliseconds, "where nobody spoke"]
+    discarded_ms: Annotated[Milliseconds, "interrupted, failed or refused"]
+    unsettled_ms: Annotated[Milliseconds, "pending as the server went away; else 0"]
 
 
 @frozen
 class SessionEnded:
-    """`real_time_factor` is engine time over audio received; `segments` counts the finals sent."""
+    """Answers `end_session`, or tells that the server ends the session; the last of the session."""
 
     type: ClassVar[str] = "session_ended"
-    reason: SessionEndReason
-    audio: AudioAccount
-    segments: int
-    real_time_factor: float
+    reason: Annotated[SessionEndReason, "who ended it, and why"]
+    audio: Annotated[AudioAccount, "what became of the audio"]
+    segments: Annotated[Count, "the finals that were sent"]
+    real_time_factor: Annotated[Ratio, "engine time over audio received"]
 
 
 @frozen
 class ErrorDetail:
-    """`retry_after` is in seconds; null where waiting changes nothing."""
+    """One error: what happened, and whether to go on."""
 
-    code: str
-    message: str
-    category: str
-    severity: str
-    recoverable: bool
-    retry_after: float | None
+    code: Annotated[str, one_of(*ERROR_KINDS), "what it is, for programs"]
+    message: Annotated[str, "what happened, what was expected, what to do"]
+    category: Annotated[
+        str,
+        one_of(*(each.value for each in Category)),
+        "which part it concerns; `service_unavailable` is of `gpu` where that fails",
+    ]
+    severity: Annotated[str, one_of(*(each.value for each in Severity)), "how bad it is"]
+    recoverable: Annotated[bool, "whether the connection can be used further"]
+    retry_after: Annotated[Seconds | None, "when to try again; null where waiting changes nothing"]
 
 
 @frozen
 class Error:
+    """Something went wrong; where it ends the connection, the close follows."""
+
     type: ClassVar[str] = "error"
     error: ErrorDetail
 

@@ -21,6 +21,7 @@ from fasttalk_stt.protocol.errors import (
     RATE_LIMITED,
     SERVER_DRAINING,
     SERVER_FULL,
+    UNAUTHORIZED,
     ProtocolError,
 )
 from fasttalk_stt.protocol.state import ConnectionState
@@ -81,6 +82,7 @@ class Ticket:
         self.visitor = visitor
         self.since_s = trio.current_time()
         self.connection: ConnectionLike | None = None
+        self._credential_holds = trio.CancelScope()
 
     @property
     def state(self) -> ConnectionState:
@@ -93,6 +95,23 @@ class Ticket:
             connection.part(self._parting)
         elif self._manager.draining:
             connection.drain()
+
+    def expire_in(self, seconds: float | None) -> None:
+        """The visitor's credential holds for so long from now; None: for good."""
+        self._credential_holds.deadline = (
+            math.inf if seconds is None else trio.current_time() + seconds
+        )
+
+    async def part_when_expired(self) -> None:
+        """Wait until the credential is no longer good, then end the connection."""
+        with self._credential_holds:
+            await trio.sleep_forever()
+        self.part(
+            ProtocolError(
+                UNAUTHORIZED,
+                "The credential of this connection has expired. Connect again with a fresh one.",
+            )
+        )
 
     def part(self, error: ProtocolError) -> None:
         """End the connection for that reason, also one that is still being accepted."""
@@ -143,8 +162,9 @@ class ConnectionManager:
         """Hold a place for one connection.
 
         One that `resumes` a session goes before newcomers: a tenth of all places more is there for
-        them, and they are not refused for the load, which they made before. Their ticket says that such
-        a place is for nothing else.
+        them, and they are not refused for the load, which they made before. Of a visitor with a limit each
+        connection may be one that is gone and not yet missed, so as many may come again. Their ticket says
+        that such a place is for nothing else.
 
         Raises ProtocolError (`server_draining`, `server_full`, or `rate_limited` where the visitor's
         key has as many as it may) where there is none.
@@ -158,14 +178,16 @@ class ConnectionManager:
         full = self._why_full()
         if full is not None and not (resumes and self.active_connections < self._most_with_resumes):
             raise ProtocolError(SERVER_FULL, full)
-        if visitor.max_connections is not None and self._held(visitor) >= visitor.max_connections:
+        held = self._held(visitor)
+        most = math.inf if visitor.max_connections is None else visitor.max_connections
+        if held >= (2 * most if resumes else most):
             raise ProtocolError(
                 RATE_LIMITED,
                 f"This API key has its {visitor.max_connections} connections already: close one, or "
                 "ask the operator for more.",
                 retry_after_s=KEY_FULL_RETRY_S,
             )
-        ticket = Ticket(self, visitor, must_resume=full is not None)
+        ticket = Ticket(self, visitor, must_resume=full is not None or held >= most)
         self._tickets.add(ticket)
         self._total += 1
         try:
@@ -193,6 +215,11 @@ class ConnectionManager:
 
     def _held(self, visitor: Visitor) -> int:
         return sum(ticket.visitor.principal == visitor.principal for ticket in self._tickets)
+
+    def renew(self, seconds_left: Callable[[Visitor], float | None]) -> None:
+        """Credentials hold for another time by now, that of those who are in included."""
+        for ticket in self._tickets:
+            ticket.expire_in(seconds_left(ticket.visitor))
 
     def part_invalid(self, is_valid: Callable[[Visitor], bool], error: ProtocolError) -> int:
         """End the connections of visitors who would no longer be let in; returns how many."""

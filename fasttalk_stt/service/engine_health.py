@@ -14,6 +14,7 @@ from attrs import frozen
 from fasttalk_stt.inference.errors import EngineUnavailableError
 from fasttalk_stt.inference.resilience import BreakerReports
 from fasttalk_stt.inference.scheduler import SchedulerStatistics
+from fasttalk_stt.telemetry.telemetry import RequestKind
 
 STUCK_RETRY_S = 10.0
 
@@ -29,6 +30,7 @@ class SchedulerLike(Protocol):
     """What is asked of `inference.scheduler.Scheduler`."""
 
     def statistics(self) -> SchedulerStatistics: ...
+    def waiting(self) -> dict[RequestKind, int]: ...
     def stuck_s(self) -> float: ...
 
 

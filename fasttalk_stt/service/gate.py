@@ -98,8 +98,9 @@ class Gate:
     def enter(self, request: Request) -> Visitor:
         """Check a request's origin and credential.
 
-        Refused attempts are counted for their address, so that guessing is slow and the log stays
-        short; valid credentials pass whatever else comes from that address. Raises ProtocolError
+        Refused attempts are counted for their address: whoever goes on after the limit is told to come
+        back later. It does not make guessing slower, which credentials of 128 bits and more need not fear;
+        valid ones pass whatever else comes from that address. Raises ProtocolError
         (`forbidden_origin`, `unauthorized`, `rate_limited`).
         """
         try:
@@ -127,10 +128,9 @@ class Gate:
             self._used.use(visitor.single_use, visitor.expires_at_s)
 
     def seconds_left(self, visitor: Visitor) -> float | None:
-        """How long the visitor's credential still holds; None: for good."""
-        if visitor.expires_at_s is None:
-            return None
-        return max(0.0, visitor.expires_at_s - self._wall_clock())
+        """How long the visitor's credential holds by now; None: for good."""
+        expires_at_s = self._policy.expires_at_s(visitor)
+        return None if expires_at_s is None else max(0.0, expires_at_s - self._wall_clock())
 
     def is_valid(self, visitor: Visitor) -> bool:
         """Whether somebody who is in still has a credential of this server."""

@@ -13,8 +13,9 @@ import trio
 from quart.wrappers import Websocket
 
 from fasttalk_stt.connection.transport import Transport
-from fasttalk_stt.protocol.errors import UNAUTHORIZED, CloseCode, ProtocolError
+from fasttalk_stt.protocol.errors import CloseCode
 from fasttalk_stt.service.connections import ConnectionLike, Ticket
+from fasttalk_stt.telemetry.trace import following
 
 logger = structlog.get_logger(__name__)
 
@@ -61,11 +62,9 @@ async def run_connection(
     connect: Callable[[Transport], ConnectionLike],
     *,
     subprotocol: str | None = None,
-    expires_in_s: float | None = None,
 ) -> None:
     """Accept the upgrade and serve it to its end; the framework cancels this at a disconnect.
 
-    After `expires_in_s` the credential that opened it is no longer good, and the connection parts.
     An error inside is logged here and told to the client as 1011; left to the framework, it would
     look like a normal close (1000), or vanish if it coincided with the disconnect.
     """
@@ -73,13 +72,17 @@ async def run_connection(
     transport = QuartTransport(websocket)
     # Cancelled while running, it is the server that goes away (a peer that is gone sees nothing).
     code, reason = CloseCode.GOING_AWAY, "server going away"
-    with structlog.contextvars.bound_contextvars(principal=str(ticket.visitor.principal)):
+    with (
+        following(websocket.headers.get("traceparent")) as trace_id,
+        structlog.contextvars.bound_contextvars(
+            trace_id=trace_id, principal=str(ticket.visitor.principal)
+        ),
+    ):
         try:
             connection = connect(transport)
             ticket.attach(connection)
             async with trio.open_nursery() as nursery:
-                if expires_in_s is not None:
-                    nursery.start_soon(_part_later, ticket, expires_in_s)
+                nursery.start_soon(ticket.part_when_expired)
                 logger.info("connected")
                 await connection.run()
                 nursery.cancel_scope.cancel()
@@ -94,13 +97,3 @@ async def run_connection(
     with trio.move_on_after(CLOSE_LINGER_S):
         while True:
             await transport.receive()
-
-
-async def _part_later(ticket: Ticket, expires_in_s: float) -> None:
-    await trio.sleep(expires_in_s)
-    ticket.part(
-        ProtocolError(
-            UNAUTHORIZED,
-            "The credential of this connection has expired. Connect again with a fresh one.",
-        )
-    )

@@ -47,10 +47,12 @@ def log(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
     kept = root.handlers, root.level, access.handlers, access.level
     structured = structlog.get_config()
     stream = io.StringIO()
-    configure_logging("json", stream=stream)
+    configure_logging(Settings(log_format="json"), stream=stream)
     root.setLevel(logging.DEBUG)
 
     def read() -> str:
+        for handler in logging.getLogger().handlers:
+            handler.flush()
         captured = capsys.readouterr()
         return stream.getvalue() + captured.out + captured.err
 

@@ -334,6 +334,10 @@ async def test_a_browsers_question_beforehand_needs_no_credential(tmp_path: Path
         ("/nowhere", 401, 404),
         ("/health/live", 200, 200),
         ("/health/ready", 200, 200),
+        ("/demo", 307, 307),
+        ("/demo/", 200, 200),
+        ("/demo/demo.js", 200, 200),
+        ("/demo/nowhere.js", 404, 404),
     ],
 )
 async def test_http_routes(path: str, without: int, with_key: int, tmp_path: Path) -> None:

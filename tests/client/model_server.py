@@ -170,6 +170,10 @@ class ModelServer:
         cancelled = len(self.results)
         for result in self.results:
             self._committed = max(self._committed, result.end)
+            for message in result.messages:
+                # A flush is answered, also where its audio is discarded.
+                if message.get("data", {}).get("metadata", {}).get("reason") == "flush":
+                    self._send({**message, "data": {**message["data"], "text": ""}})
         self.results.clear()
         data = {
             "interrupted_at": "",

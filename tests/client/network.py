@@ -40,10 +40,14 @@ class MemoryStream(ByteStream):
         self._ended = False
         self._broken = False
         self.is_stalled = False
+        self._is_choked = False
+        self._is_refused = False
 
     async def send(self, item: bytes) -> None:
         await anyio.lowlevel.checkpoint()
-        if self._broken or self.peer._broken:
+        while self._is_choked:
+            await self._changed.wait()
+        if self._broken or self.peer._broken or self._is_refused:
             raise anyio.BrokenResourceError
         if self._ended:
             raise anyio.ClosedResourceError
@@ -82,6 +86,15 @@ class MemoryStream(ByteStream):
     def stall(self) -> None:
         """Half-open: from now on nothing arrives on either side, and nobody is told."""
         self.is_stalled = self.peer.is_stalled = True
+
+    def choke(self, is_choked: bool = True) -> None:
+        """Writing here waits, as where the peer takes nothing."""
+        self._is_choked = is_choked
+        self._wake()
+
+    def refuse(self) -> None:
+        """Writing here fails, as where the peer has hung up; what it said before can be read."""
+        self._is_refused = True
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, anyio.Event()
@@ -211,8 +224,9 @@ class Network:
 
     async def _answer_http(self, stream: MemoryStream, host: str) -> None:
         request = b""
-        while b"\r\n\r\n" not in request:
-            request += await stream.receive()
+        with suppress(anyio.EndOfStream):
+            while b"\r\n\r\n" not in request:
+                request += await stream.receive()
         status, report = self.http[host]
         body = report if isinstance(report, bytes) else json.dumps(report).encode()
         head = f"HTTP/1.1 {status} x\r\ncontent-length: {len(body)}\r\n\r\n"

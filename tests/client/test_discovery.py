@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -11,18 +12,20 @@ from fasttalk_stt.client import (
     BusyError,
     ClientSettings,
     DiscoverySettings,
+    RefusedError,
+    ReplicaView,
     Resumed,
     ServiceDiscovery,
     SessionOptions,
     UnauthorizedError,
     connect,
 )
-from fasttalk_stt.client.address import Address
+from fasttalk_stt.client.address import Address, shown
 from fasttalk_stt.client.errors import ConnectError
 from fasttalk_stt.client.http import get
 from tests.client.backends import both_backends
 from tests.client.model_server import RATE_HZ
-from tests.client.network import Network, ServerSocket, serve_model
+from tests.client.network import Network, ServerSocket, serve_model, stream_pair
 
 OPTIONS = SessionOptions(encoding="s16le", sample_rate=RATE_HZ, fasttalk_mode=True)
 
@@ -88,6 +91,46 @@ async def test_polls_notice_who_drains_dies_and_comes_back() -> None:
 
 
 @both_backends
+async def test_whatever_health_says_conversations_go_on() -> None:
+    nonsense = {
+        b'{"capacity": {"max_connections": 1e999, "active_connections": 1}}': "'max_connections': inf",
+        b"[" * 100_000: "nested too deeply",
+        b'{"capacity": 1}': "no capacity",
+    }
+    async with anyio.create_task_group() as tasks:
+        net = Network(tasks, hosts={"a": serve_model})
+        net.http = {"a": (200, health(9))}
+        async with (
+            discovery(net, "a") as found,
+            connect(found, config=OPTIONS, open_stream=net.open_stream) as session,
+        ):
+            await anyio.sleep(0.5)
+            for body, said in nonsense.items():
+                net.http["a"] = (200, body)
+                await anyio.sleep(1)
+                (view,) = found.view()
+                assert view.is_out
+                assert said in str(view.error)
+            net.http["a"] = (503, health(9))
+            await anyio.sleep(1)
+            assert found.view()[0].error == "/health answered 503"
+            net.http["a"] = (200, health(9))
+            await anyio.sleep(1)
+            assert found.view() == [ReplicaView("http://a:8000", 9, is_out=False)]
+            await session.end()
+        tasks.cancel_scope.cancel()
+
+
+@both_backends
+async def test_an_opener_of_the_callers_own_may_raise_anything() -> None:
+    async def broken(_: Address) -> Any:
+        raise KeyError("secret")
+
+    async with ServiceDiscovery(["http://a:8000"], open_stream=broken) as found:
+        assert found.view() == [ReplicaView("http://a:8000", None, is_out=True, error="KeyError")]
+
+
+@both_backends
 async def test_a_full_server_is_passed_over_without_waiting() -> None:
     async def full(socket: ServerSocket) -> None:
         await socket.refuse(503, retry_after="30")
@@ -104,6 +147,33 @@ async def test_a_full_server_is_passed_over_without_waiting() -> None:
             settings = ClientSettings(patience_s=20)
             with pytest.raises(BusyError):
                 async with connect(found, settings=settings, open_stream=net.open_stream):
+                    pytest.fail("connected")
+        tasks.cancel_scope.cancel()
+
+
+@both_backends
+async def test_one_that_refuses_for_good_keeps_nobody_from_the_others() -> None:
+    async def missing(socket: ServerSocket) -> None:
+        await socket.refuse(404)
+
+    async def gone(socket: ServerSocket) -> None:
+        socket.stream.reset()
+
+    async with anyio.create_task_group() as tasks:
+        net = Network(tasks, hosts={"a": missing, "b": serve_model})
+        net.http = {"a": (200, health(9)), "b": (200, health(5))}
+        async with discovery(net, "a", "b") as found:
+            async with connect(found, config=OPTIONS, open_stream=net.open_stream):
+                assert net.dialled == ["a", "b"]
+            # The other one may be back soon, so it is its answer that counts.
+            net.hosts["b"] = gone
+            with pytest.raises(ConnectError, match="broke off"):
+                async with connect(found, config=OPTIONS, open_stream=net.open_stream):
+                    pytest.fail("connected")
+            assert net.dialled.count("a") > 2
+            net.hosts["b"] = missing
+            with pytest.raises(RefusedError, match="404"):
+                async with connect(found, config=OPTIONS, open_stream=net.open_stream):
                     pytest.fail("connected")
         tasks.cancel_scope.cancel()
 
@@ -139,6 +209,14 @@ async def test_http_answers_and_their_absence() -> None:
         async def mute(_: Address) -> Any:
             await anyio.sleep_forever()
 
+        async def gone(_: Address) -> Any:
+            ours, theirs = stream_pair()
+            theirs.reset()
+            return ours
+
+        with pytest.raises(ConnectError, match="no HTTP answer: BrokenResourceError"):
+            await get(address, "/health", open_stream=gone, timeout_s=2)
+
         with pytest.raises(ConnectError, match="no answer within 2 s"):
             await get(address, "/health", open_stream=mute, timeout_s=2)
         tasks.cancel_scope.cancel()
@@ -158,6 +236,23 @@ def test_addresses(url: str, shown: str, target: str) -> None:
     assert str(address) == shown
     assert address.target == target
     assert address.resume_target == target + ("&" if "?" in target else "?") + "resume=1"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://a:8000", "http://a:8000"),
+        ("http://user:s3cret@x:8000/stt?token=s3cret#s3cret", "http://x:8000/stt"),
+        ("user:s3cret@x", "x"),
+        ("http://x/?token=s3cret@s3cret", "http://..."),
+        ("http://user:s3cret?s3cret@x/", "http://..."),
+        ("http://x/?next=http://user:s3cret@y/s3cret", "..."),
+    ],
+)
+def test_what_is_shown_of_a_url_holds_no_secret(url: str, said: str) -> None:
+    assert shown(url) == said
+    with suppress(ValueError):
+        assert "s3cret" not in repr(Address.parse(url))
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://x/", "ws://", "ws://x:port/", ""])

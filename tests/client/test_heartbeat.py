@@ -31,6 +31,15 @@ def test_audio_at_the_pace_of_speech_leaves_the_time_out_as_it_is(frames_s: list
     assert heartbeat.expires_at_s <= now_s + 5.0 + max(frames_s, default=0.0) + 1e-9
 
 
+def test_what_cannot_be_answered_is_over_after_its_grace() -> None:
+    heartbeat = Heartbeat(0.0)
+    heartbeat.silenced(3.0, 2.0)
+    heartbeat.heard(4.0)
+    assert (heartbeat.expires_at_s, heartbeat.next_ping_at_s) == (5.0, math.inf)
+    heartbeat.not_listening(4.5)
+    assert heartbeat.expires_at_s == 6.5
+
+
 def test_a_burst_is_given_its_length() -> None:
     heartbeat = Heartbeat(0.0)
     heartbeat.sent_audio(60.0, 0.0)

@@ -17,9 +17,9 @@ from fasttalk_stt.client import (
     SessionOptions,
     Transcription,
 )
-from fasttalk_stt.client.connect import single_errors
+from fasttalk_stt.client.error_groups import single_errors
 from tests.client.backends import both_backends
-from tests.client.model_server import RATE_HZ, blocks
+from tests.client.model_server import RATE_HZ, ModelServer, blocks
 from tests.client.network import Network, serve_model
 
 OPTIONS = SessionOptions(encoding="s16le", sample_rate=RATE_HZ, fasttalk_mode=True)
@@ -59,6 +59,39 @@ async def test_one_connection_serves_session_after_session() -> None:
 
 
 @both_backends
+async def test_a_session_that_is_left_right_after_its_end_gives_its_connection_back() -> None:
+    async with pool() as (made, net):
+        for _ in range(5):
+            async with made.session(OPTIONS) as session:
+                await session.send_audio(ONE)
+                await session.end()
+        assert len(net.sockets) == 1
+        assert made.statistics().dropped == 0
+
+
+@both_backends
+async def test_a_connection_with_half_a_frame_on_it_does_not_come_back() -> None:
+    models: list[ModelServer] = []
+    async with pool() as (made, net):
+        net.hosts["stt"] = partial(serve_model, releases=False, on_model=models.append)
+        async with made.session(OPTIONS) as session:
+
+            async def end_after_a_ping_got_stuck() -> None:
+                await anyio.sleep(0.1)
+                net.sockets[0].stream.peer.choke()
+                await anyio.sleep(2)
+                models[0].release(1000)
+                while models[0].sent:
+                    await net.sockets[0].send(models[0].sent.popleft())
+
+            net.tasks.start_soon(end_after_a_ping_got_stuck)
+            await session.send_audio(ONE)
+            await session.end()
+        figures = made.statistics()
+        assert (figures.idle, figures.dropped) == (0, 1)
+
+
+@both_backends
 async def test_a_session_that_was_left_takes_its_connection_with_it() -> None:
     async with pool() as (made, net):
         async with made.session(OPTIONS) as session:
@@ -81,6 +114,75 @@ async def test_idle_connections_are_kept_alive_and_dead_ones_replaced() -> None:
         net.sockets[1].stream.reset()
         assert await speak(made) == ["w1l"]
         assert len(net.sockets) == 3
+
+
+async def fill(made: ConnectionPool, count: int) -> None:
+    """Have that many idle connections in the pool."""
+    async with anyio.create_task_group() as tasks:
+        for _ in range(count):
+            tasks.start_soon(speak, made)
+    assert made.statistics().idle == count
+
+
+@both_backends
+async def test_a_pool_that_is_left_under_cancellation_closes_all_its_connections() -> None:
+    async with pool() as (_, net):
+        with anyio.CancelScope() as scope:
+            async with ConnectionPool("ws://stt:8000", open_stream=net.open_stream) as made:
+                await fill(made, 5)
+                scope.cancel()
+        assert [each.close_code for each in net.sockets] == [1000] * 5
+
+
+@both_backends
+async def test_connections_that_do_not_answer_are_left_within_one_deadline() -> None:
+    async with pool() as (_, net):
+        async with ConnectionPool("ws://stt:8000", open_stream=net.open_stream) as made:
+            await fill(made, 5)
+            for each in net.sockets:
+                each.stream.stall()
+            since_s = anyio.current_time()
+        assert anyio.current_time() - since_s == pytest.approx(2)
+
+
+@both_backends
+async def test_of_idle_connections_that_are_gone_only_one_is_waited_for() -> None:
+    async with pool() as (made, net):
+        await fill(made, 5)
+        for each in net.sockets:
+            each.stream.stall()
+        since_s = anyio.current_time()
+        assert await speak(made) == ["w1l"]
+        assert anyio.current_time() - since_s == pytest.approx(2)
+        figures = made.statistics()
+        assert (figures.dropped, figures.idle) == (5, 1)
+
+
+@both_backends
+async def test_idle_connections_are_asked_at_the_same_time() -> None:
+    async with pool(check_every_s=15, check_timeout_s=2) as (made, net):
+        await fill(made, 5)
+        for each in net.sockets[:4]:
+            each.stream.stall()
+        await anyio.sleep(17.5)
+        figures = made.statistics()
+        assert (figures.dropped, figures.idle) == (4, 1)
+
+
+@both_backends
+async def test_a_session_that_goes_on_waits_for_no_idle_connection() -> None:
+    async with pool() as (made, net):
+        await fill(made, 5)
+        async with made.session(OPTIONS) as session:
+            for each in net.sockets[:5]:
+                each.stream.stall()
+            await session.send_audio(ONE)
+            async for event in session:
+                if isinstance(event, Resumed):
+                    # What is left of it is the back-off.
+                    assert event.outage_s <= 0.5
+                    break
+            await session.end()
 
 
 @both_backends

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,10 @@ from anyio.streams.tls import TLSListener
 from fasttalk_stt.client import (
     ClientSettings,
     ConnectError,
+    DiscoverySettings,
+    ReplicaView,
     Resumed,
+    ServiceDiscovery,
     SessionOptions,
     Transcription,
     connect,
@@ -99,6 +104,35 @@ async def test_a_session_over_tls_and_a_certificate_nobody_knows() -> None:
                 pytest.fail("connected")
         tasks.cancel_scope.cancel()
     assert texts == ["w1l"] * 20
+
+
+@both_backends_real_time
+async def test_health_is_looked_at_over_tls_with_the_callers_certificates() -> None:
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    theirs.load_cert_chain(CERTIFICATE)
+    trusting = DiscoverySettings(ssl_context=ssl.create_default_context(cafile=CERTIFICATE))
+
+    async def serve(stream: Any) -> None:
+        async with stream:
+            # A client that does not trust us is gone already.
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                await stream.receive()
+                body = json.dumps({"capacity": {"max_connections": 5, "active_connections": 1}})
+                head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n"
+                await stream.send((head + body).encode())
+
+    tcp = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    url = f"https://localhost:{tcp.extra(SocketAttribute.local_port)}"
+    async with (
+        TLSListener(tcp, theirs, standard_compatible=False) as listener,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(listener.serve, serve)
+        async with ServiceDiscovery([url], settings=trusting) as found:
+            assert found.view() == [ReplicaView(url, 4, is_out=False)]
+        async with ServiceDiscovery([url]) as found:
+            assert "not trusted" in str(found.view()[0].error)
+        tasks.cancel_scope.cancel()
 
 
 @both_backends_real_time

@@ -23,7 +23,19 @@ def test_capacity_is_read_from_health() -> None:
     assert read_capacity(report(max_connections=5, active_connections=1)).room == 4
 
 
-@pytest.mark.parametrize("said", [None, [], {}, report(), report(max_connections="many"), "ok"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        [],
+        {},
+        report(),
+        report(max_connections="many"),
+        report(max_connections=float("inf"), active_connections=1),
+        report(max_connections=5, active_connections=1, headroom_streams=float("nan")),
+        "ok",
+    ],
+)
 def test_what_holds_no_capacity_is_refused(said: Any) -> None:
     with pytest.raises(ValueError, match="capacity"):
         read_capacity(said)

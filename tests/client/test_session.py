@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -21,10 +19,10 @@ from fasttalk_stt.client import (
     Error,
     ForbiddenError,
     GpuMemoryExhaustionError,
+    RefusedError,
     Resumed,
     ServiceError,
     SessionEnded,
-    SessionOptions,
     SessionOverError,
     SessionRefusedError,
     SessionStarted,
@@ -35,38 +33,19 @@ from fasttalk_stt.client import (
     VoiceActivityDetected,
     connect,
 )
-from fasttalk_stt.client.connect import single_errors
 from tests.client.backends import both_backends
-from tests.client.model_server import RATE_HZ, ModelServer, blocks
-from tests.client.network import Behaviour, Network, ServerSocket, serve_model
-
-URL = "ws://stt/ws/transcribe"
-OPTIONS = SessionOptions(encoding="s16le", sample_rate=RATE_HZ, fasttalk_mode=True)
-ONE = blocks(*[1] * 20, *[0] * 40)
-TWO = blocks(*[2] * 20, *[0] * 40)
-
-
-@asynccontextmanager
-async def network(**hosts: Behaviour) -> AsyncIterator[Network]:
-    with single_errors():
-        async with anyio.create_task_group() as tasks:
-            yield Network(tasks, hosts=dict(hosts))
-            tasks.cancel_scope.cancel()
-
-
-def texts(events: list[Any]) -> list[str]:
-    return [e.data.text for e in events if isinstance(e, Transcription) and e.data.text]
-
-
-async def everything(session: Any) -> list[Any]:
-    return [event async for event in session]
-
-
-async def next_of(session: Any, kind: type[Any]) -> Any:
-    async for event in session:
-        if isinstance(event, kind):
-            return event
-    raise AssertionError(f"no {kind.__name__}")
+from tests.client.conversing import (
+    ONE,
+    OPTIONS,
+    TWO,
+    URL,
+    everything,
+    network,
+    next_of,
+    texts,
+)
+from tests.client.model_server import ModelServer, blocks
+from tests.client.network import ServerSocket, serve_model
 
 
 @both_backends
@@ -295,7 +274,7 @@ async def test_a_busy_server_is_waited_for_and_uses_up_no_try() -> None:
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, UnauthorizedError), (403, ForbiddenError)])
-def test_bad_credentials_end_it_at_once(status: int, kind: type[Exception]) -> None:
+def test_bad_credentials_end_it_at_once(status: int, kind: type[RefusedError]) -> None:
     @both_backends
     async def check() -> None:
         async def refuses(socket: ServerSocket) -> None:
@@ -305,28 +284,11 @@ def test_bad_credentials_end_it_at_once(status: int, kind: type[Exception]) -> N
             with pytest.raises(kind) as caught:
                 async with connect(URL, credentials="s3cret", open_stream=net.open_stream):
                     pytest.fail("connected")
-            assert "s3cret" not in repr(caught.value)
+            assert caught.value.status == status
             assert len(net.sockets) == 1
 
     for backend in ("asyncio", "trio"):
         check(backend)
-
-
-@both_backends
-async def test_credentials_are_asked_for_at_every_connection() -> None:
-    tokens = iter(["first", "second"])
-
-    async def renewed() -> str:
-        return next(tokens)
-
-    async with (
-        network(stt=serve_model) as net,
-        connect(URL, credentials=renewed, config=OPTIONS, open_stream=net.open_stream) as session,
-    ):
-        net.sockets[0].stream.reset()
-        await next_of(session, Resumed)
-        sent = [dict(each.request.extra_headers)[b"authorization"] for each in net.sockets]
-        assert sent == [b"Bearer first", b"Bearer second"]
 
 
 @both_backends
@@ -406,52 +368,6 @@ async def test_a_failed_flush_raises_its_error() -> None:
 
 
 @both_backends
-async def test_onsets_and_their_take_back_call_back() -> None:
-    calls: list[str] = []
-
-    async def onset(event: Any) -> None:
-        await anyio.sleep(0.01)
-        calls.append(f"onset {event.data.utterance}")
-
-    def rejected(event: Any) -> None:
-        calls.append(f"rejected {event.data.utterance} {event.data.reason}")
-
-    async with (
-        network(stt=serve_model) as net,
-        connect(
-            URL,
-            config=OPTIONS,
-            on_speech_onset=onset,
-            on_onset_rejected=rejected,
-            open_stream=net.open_stream,
-        ) as session,
-    ):
-        await session.send_audio(ONE + blocks(*[99] * 20, *[0] * 40))
-        await session.end()
-        await anyio.sleep(1)
-    assert calls == ["onset 1", "onset 2", "rejected 2 noise"]
-
-
-@both_backends
-async def test_an_error_of_a_callback_ends_the_block() -> None:
-    def onset(event: Any) -> None:
-        raise KeyError("mine")
-
-    async with network(stt=serve_model) as net:
-
-        async def conversation() -> None:
-            async with connect(
-                URL, config=OPTIONS, on_speech_onset=onset, open_stream=net.open_stream
-            ) as session:
-                await session.send_audio(ONE)
-                await anyio.sleep(5)
-
-        with pytest.raises(KeyError, match="mine"):
-            await conversation()
-        assert net.sockets[0].close_code == 1000
-
-
-@both_backends
 async def test_send_audio_waits_where_too_much_is_unsettled() -> None:
     models: list[ModelServer] = []
     serve = partial(serve_model, releases=False, on_model=models.append)
@@ -496,6 +412,67 @@ async def test_audio_that_is_none_is_refused_here() -> None:
             await session.send_audio(ONE)
         with pytest.raises(SessionOverError):
             await session.flush()
+
+
+@both_backends
+async def test_an_end_that_was_not_waited_for_can_be_waited_for_again() -> None:
+    models: list[ModelServer] = []
+    serve = partial(serve_model, releases=False, on_model=models.append)
+    async with (
+        network(stt=serve) as net,
+        connect(URL, config=OPTIONS, open_stream=net.open_stream) as session,
+    ):
+        await session.send_audio(ONE)
+        for _ in range(2):
+            with anyio.move_on_after(5) as limit:
+                await session.end()
+            assert limit.cancelled_caught
+        with pytest.raises(SessionOverError):
+            await session.send_audio(ONE)
+        models[0].release(1000)
+        ended = await session.end()
+        events = await everything(session)
+        assert events[-1] == ended == await session.end()
+        assert [type(event) for event in events].count(SessionEnded) == 1
+
+
+@both_backends
+async def test_an_end_that_nobody_waits_for_is_known_afterwards() -> None:
+    async with (
+        network(stt=serve_model) as net,
+        connect(URL, config=OPTIONS, open_stream=net.open_stream) as session,
+    ):
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await session.end()
+        events = await everything(session)
+        assert events[-1] == await session.end()
+
+
+@both_backends
+async def test_what_a_server_that_ends_the_session_itself_did_not_hear_is_counted() -> None:
+    async def ends(socket: ServerSocket) -> None:
+        await socket.accept()
+        model = ModelServer()
+        model.say(str(await socket.receive()))
+        await socket.send(model.sent.popleft())
+        assert isinstance(await socket.receive(), bytes)
+        names = ("received_ms", "transcribed_ms", "silence_ms", "discarded_ms", "unsettled_ms")
+        ended = {"type": "session_ended", "reason": "session_too_long", "segments": 0}
+        model._send(ended | {"audio": dict.fromkeys(names, 0), "real_time_factor": 0})
+        await socket.send(model.sent.popleft())
+        await socket.receive()
+
+    async with (
+        network(stt=ends) as net,
+        connect(URL, config=OPTIONS, open_stream=net.open_stream) as session,
+    ):
+        await session.send_audio(ONE)
+        events = await everything(session)
+        assert events[-1].reason == "session_too_long"
+        assert session.unsettled_s == pytest.approx(0.6)
+        with pytest.raises(SessionOverError):
+            await session.end()
 
 
 @both_backends

@@ -85,7 +85,7 @@ async def test_what_was_sent_before_the_close_is_read_before_it_is_told() -> Non
         assert caught.value.close_code == 1001
         assert await server.receive() is None
         assert server.close_code == 1001
-        assert not client.is_open
+        assert not client.is_reusable
 
 
 @both_backends
@@ -114,6 +114,39 @@ async def test_closing_to_a_peer_that_does_not_answer_has_its_deadline() -> None
             scope.cancel()
             await client.aclose(deadline_s=2.0)
         assert anyio.current_time() - since_s == pytest.approx(2.0)
+
+
+@both_backends
+async def test_half_a_frame_is_the_last_thing_that_is_sent() -> None:
+    async with connected() as (client, server):
+        assert client.is_reusable
+        client._stream.choke()  # type: ignore[attr-defined]
+        with anyio.move_on_after(1):
+            await client.send("a long one")
+        assert not client.is_reusable
+        client._stream.choke(False)  # type: ignore[attr-defined]
+        with pytest.raises(DisconnectedError, match="cut off"):
+            await client.send("the next")
+        await server.send("what comes is read all the same")
+        assert await client.receive() == "what comes is read all the same"
+        await client.aclose()
+
+
+@both_backends
+async def test_why_the_server_hung_up_is_read_though_writing_fails_before() -> None:
+    async with connected() as (client, server):
+        await server.send("last words")
+        await server.close(1008, "taken over")
+        client._stream.refuse()  # type: ignore[attr-defined]
+        for _ in range(2):
+            with pytest.raises(DisconnectedError) as caught:
+                await client.send("more")
+            assert caught.value.close_code is None
+        assert await client.receive() == "last words"
+        with pytest.raises(DisconnectedError, match=r"1008 \(taken over\)"):
+            await client.receive()
+        with pytest.raises(DisconnectedError, match=r"1008 \(taken over\)"):
+            await client.send("more")
 
 
 @both_backends
@@ -165,6 +198,17 @@ async def test_a_ping_is_answered_by_the_sending_side() -> None:
             "HTTP 503: server_draining (try again in 2 s)",
             2,
         ),
+        (503, b"", {"retry_after": "nan"}, BusyError, "HTTP 503", None),
+        (503, b'{"error": {"retry_after": NaN}}', {}, BusyError, "HTTP 503", None),
+        (
+            503,
+            b'{"error": {"code": "server_full", "retry_after": 1' + b"0" * 400 + b"}}",
+            {},
+            BusyError,
+            "HTTP 503: server_full (try again in 3600 s)",
+            3600,
+        ),
+        (503, b'{"error": {"retry_after": -1e999}}', {}, BusyError, "HTTP 503", 0),
         (502, b"Bad gateway\nnginx", {}, RefusedError, "HTTP 502: Bad gateway", None),
         (404, b'"none"', {}, RefusedError, "HTTP 404", None),
     ],

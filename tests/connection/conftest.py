@@ -25,6 +25,7 @@ from fasttalk_stt.conversation.turn_taking import EndpointerMode
 from fasttalk_stt.inference.fake import FakeEngine
 from fasttalk_stt.inference.scheduler import Scheduler
 from fasttalk_stt.settings import Settings
+from fasttalk_stt.telemetry.telemetry import NO_TELEMETRY, Telemetry
 from tests.support import NOON, LevelDetector
 
 EARS = Ears(
@@ -108,11 +109,17 @@ class Server:
     """A scheduler and the connections that share it."""
 
     def __init__(
-        self, engine: FakeEngine, nursery: trio.Nursery, settings: Settings, ears: Ears
+        self,
+        engine: FakeEngine,
+        nursery: trio.Nursery,
+        settings: Settings,
+        ears: Ears,
+        telemetry: Telemetry,
     ) -> None:
         self.engine = engine
-        self.scheduler = Scheduler(engine, batch_size=4)
-        self.resilience = make_resilience(settings, self.scheduler)
+        self.telemetry = telemetry
+        self.scheduler = Scheduler(engine, batch_size=4, telemetry=telemetry)
+        self.resilience = make_resilience(settings, self.scheduler, telemetry)
         self.sessions = SessionRegistry()
         self.settings = settings
         self.ears = ears
@@ -136,6 +143,7 @@ class Server:
             must_resume=must_resume,
             ears=self.ears,
             wall_clock=lambda: NOON,
+            telemetry=self.telemetry,
         )
         peer = Peer(connection, transport)
         self.nursery.start_soon(connection.run)
@@ -152,6 +160,7 @@ async def serve(
     *,
     judge_turn: JudgeTurn | None = None,
     endpointer: EndpointerMode = "silence",
+    telemetry: Telemetry = NO_TELEMETRY,
     **changes: object,
 ) -> AsyncIterator[Server]:
     """A server with this engine and these settings, for as long as the block."""
@@ -159,7 +168,7 @@ async def serve(
     settings = attrs.evolve(Settings(), **changes)
     with trio.fail_after(3600):
         async with trio.open_nursery() as nursery:
-            server = Server(engine or FakeEngine(), nursery, settings, ears)
+            server = Server(engine or FakeEngine(), nursery, settings, ears, telemetry)
             await nursery.start(server.scheduler.run)
             yield server
             nursery.cancel_scope.cancel()

@@ -8,6 +8,7 @@ from trio.testing import MockClock
 
 from fasttalk_stt.access.principal import Principal
 from fasttalk_stt.access.rates import Bucket
+from fasttalk_stt.connection.connection import RESUME_WITHIN_S
 from fasttalk_stt.connection.memory import CloseFrame, PeerClosedError
 from fasttalk_stt.protocol.errors import UNAUTHORIZED, ProtocolError
 from tests.connection.conftest import Peer, Serving
@@ -173,10 +174,20 @@ async def test_a_place_for_sessions_that_go_on_is_for_nothing_else(
     serving: Serving, autojump_clock: MockClock
 ) -> None:
     async with serving() as server:
-        peer = server.connect(must_resume=True)
-        await peer.send("start_session", session_config={})
-        error = await peer.wait_for("error")
+        newcomer = server.connect(must_resume=True)
+        await newcomer.send("start_session", session_config={})
+        error = await newcomer.wait_for("error")
         assert error["error"]["code"] == "server_full"
+        await trio.sleep(1)
+        assert newcomer.transport.close_frame == CloseFrame(1013, "server_full")
+
+        idler = server.connect(must_resume=True)
+        await trio.sleep(RESUME_WITHIN_S - 1)
+        assert idler.transport.close_frame is None
+        await trio.sleep(2)
+        assert idler.transport.close_frame == CloseFrame(1013, "server_full")
+
+        peer = server.connect(must_resume=True)
         resume = {
             "session_id": "lost", "committed_ms": 1000, "audio_from_ms": 0, "seq": 5, "utterance": 1,
             "onset_reported": False,
@@ -184,5 +195,6 @@ async def test_a_place_for_sessions_that_go_on_is_for_nothing_else(
         started = await peer.start(resume=resume)
         assert started["metadata"]["seq"] == 6
         await peer.end()
+        await trio.sleep(2 * RESUME_WITHIN_S)
         await peer.start()  # it is one of the crowd by now
         await peer.end()

@@ -23,9 +23,11 @@ from fasttalk_stt.conversation.segments import (
 )
 from fasttalk_stt.conversation.session import Session
 from fasttalk_stt.conversation.turn_taking import EndpointerMode
+from fasttalk_stt.protocol.codec import encode_server_message
 from fasttalk_stt.protocol.config import SessionConfig, read_session_config
 from fasttalk_stt.protocol.errors import TRANSCRIPTION_FAILED, ProtocolError
 from fasttalk_stt.protocol.server_messages import Metadata, ServerMessage, Transcription
+from tests.contract import check_sent
 from tests.support import NOON, LevelDetector
 
 FAILURE = Failure(ProtocolError(TRANSCRIPTION_FAILED, "the engine failed"))
@@ -186,7 +188,9 @@ class Driver:
         self.send_ready()
 
     def _send(self, message: ServerMessage) -> None:
-        self.sent.append((message, self.session.stamp("2024-01-15T12:00:00.000Z")))
+        stamp = self.session.stamp("2024-01-15T12:00:00.000Z")
+        check_sent(encode_server_message(message, stamp))
+        self.sent.append((message, stamp))
 
     @property
     def messages(self) -> list[ServerMessage]:

@@ -42,6 +42,9 @@ VARIANTS = {
         "serviceMonitor.labels.release": "prometheus",
         "drainTimeoutSeconds": "60",
         "settings.MESSAGE_RATE_LIMIT": "1000000",
+        "settings.TRACES": "otlp",
+        "settings.OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+        "networkPolicy.moreEgress[0].ports[0].port": "4318",
     },
     "no extras": {
         "networkPolicy.enabled": "false",
@@ -58,6 +61,8 @@ OF_THE_CHART = {
     # Secrets, and files that a value alone cannot bring.
     *("API_KEYS", "API_KEYS_FILE", "JWT_SECRET", "JWT_SECRET_FILE", "JWT_PUBLIC_KEY_FILE"),
     *("JWT_JWKS_FILE", "MONITORING_TOKEN", "MONITORING_TOKEN_FILE", "BACKCHANNELS_FILE"),
+    # The root is read-only, and a cluster collects what a pod prints.
+    *("LOG_FILE", "LOG_FILE_MAX_MB"),
 }
 """Settings that are not to be set in `settings`."""
 
@@ -139,7 +144,7 @@ def test_a_value_that_is_wrong_is_refused(helm: str, value: str) -> None:
 
 def test_the_schema_knows_every_setting_of_the_server() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-    listed = schema["properties"]["settings"]["propertyNames"]["enum"]
+    listed = schema["properties"]["settings"]["propertyNames"]["anyOf"][0]["enum"]
     expected = sorted(VARIABLES - OF_THE_CHART)
     # The whole list, to be pasted.
     assert listed == expected, json.dumps(expected)
@@ -147,7 +152,11 @@ def test_the_schema_knows_every_setting_of_the_server() -> None:
 
 
 def test_what_the_pod_is_told_is_allowed(manifests: dict[str, Manifest]) -> None:
-    data = dict(the("ConfigMap", manifests)["data"])
+    data = {
+        name: value
+        for name, value in the("ConfigMap", manifests)["data"].items()
+        if not name.startswith("OTEL_")
+    }
     assert data.keys() - VARIABLES == set()
     for variable in [name for name in data if name.endswith("_FILE")]:
         del data[variable]
@@ -238,6 +247,16 @@ def test_9091_is_for_the_monitoring_namespace_alone(render: Render) -> None:
     public = manifests["Service/stt-fasttalk-stt"]["spec"]
     assert [port["name"] for port in public["ports"]] == ["ws"]
     assert "Ingress" not in {one["kind"] for one in manifests.values()}
+
+
+def test_a_pod_asks_only_where_it_may(render: Render) -> None:
+    def ports(values: dict[str, str]) -> list[int]:
+        rules = the("NetworkPolicy", render(values))["spec"]["egress"] or []
+        return [port["port"] for rule in rules for port in rule["ports"]]
+
+    assert ports({}) == [53, 53, 443]
+    assert ports({"networkPolicy.allowDownloads": "false"}) == []
+    assert ports(VARIANTS["everything"]) == [53, 53, 4318]
 
 
 def test_every_selector_finds_the_pods(manifests: dict[str, Manifest]) -> None:

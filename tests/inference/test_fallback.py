@@ -10,7 +10,12 @@ from trio.testing import MockClock
 from fasttalk_stt.inference.engine import DecodeRequest, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, GpuMemoryExhaustedError
 from fasttalk_stt.inference.fake import FakeEngine
-from fasttalk_stt.inference.fallback import LONGEST_RETURN_S, RETURN_AFTER_S, FallbackEngine
+from fasttalk_stt.inference.fallback import (
+    LONGEST_RETURN_S,
+    RETURN_AFTER_S,
+    FallbackEngine,
+    FallbackStatistics,
+)
 
 
 class Sized(FakeEngine):
@@ -150,13 +155,49 @@ async def test_it_comes_back_once_the_better_one_fits_beside(
         await trio.sleep(RETURN_AFTER_S * 2)
         assert await model_of(engine) == "large"
         assert list(memory.held) == [engines[0]]
-        # And all of it again.
+        # After a good while all of it again.
+        await trio.sleep(RETURN_AFTER_S * 4)
         memory.taken = 5
         assert await model_of(engine) == "base"
         memory.taken = 0
         await trio.sleep(RETURN_AFTER_S + 5)
         assert await model_of(engine) == "large"
+        assert engine.statistics == FallbackStatistics(fallen=2, returned=2)
         nursery.cancel_scope.cancel()
+
+
+async def test_a_model_that_loads_but_cannot_decode_does_not_come_back_each_minute(
+    engines: list[Sized], memory: Memory, autojump_clock: MockClock
+) -> None:
+    engine = FallbackEngine(engines)
+    await engine.load()
+
+    async def run_out_whenever_it_is_back() -> None:
+        while True:
+            await trio.sleep(1)
+            if engine.model_name == "large":
+                memory.taken = 5
+                assert await model_of(engine) == "base"
+                memory.taken = 0
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(engine.run)
+        nursery.start_soon(run_out_whenever_it_is_back)
+        await trio.sleep(6 * LONGEST_RETURN_S)
+        nursery.cancel_scope.cancel()
+    assert 8 <= engines[0].loads <= 12
+
+
+async def test_the_time_of_moving_is_counted(
+    engines: list[Sized], memory: Memory, autojump_clock: MockClock
+) -> None:
+    engine = FallbackEngine(engines)
+    await engine.load()
+    assert engine.moving_s() == 1.0
+    await trio.sleep(5)
+    memory.taken = 5
+    assert await model_of(engine) == "base"
+    assert engine.moving_s() == 2.0
 
 
 async def test_it_tries_ever_more_rarely_but_never_stops(

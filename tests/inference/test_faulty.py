@@ -16,14 +16,14 @@ from fasttalk_stt.inference.errors import (
     GpuMemoryExhaustedError,
 )
 from fasttalk_stt.inference.fake import FakeEngine
-from fasttalk_stt.inference.faulty import FaultyEngine, read_faults
+from fasttalk_stt.inference.faulty import Faults, FaultyEngine, read_faults
 
 REQUESTS = [DecodeRequest(np.full(16_000, 0.1, dtype=np.float32))]
 
 
 async def struck(plan: str, calls: int) -> list[str]:
     """What each call came to."""
-    engine = FaultyEngine(FakeEngine(), read_faults(plan))
+    engine = FaultyEngine(FakeEngine(), Faults(read_faults(plan)))
     found = []
     for _ in range(calls):
         before_s = trio.current_time()
@@ -52,8 +52,16 @@ async def test_faults_by_the_number_of_the_call(autojump_clock: MockClock) -> No
     ]
 
 
+async def test_calls_are_counted_over_all_models(autojump_clock: MockClock) -> None:
+    faults = Faults(read_faults("error@2"))
+    first, second = (FaultyEngine(FakeEngine(), faults) for _ in range(2))
+    await first.decode(REQUESTS)
+    with pytest.raises(EngineError):
+        await second.decode(REQUESTS)
+
+
 async def test_a_hang_without_a_time_never_returns(autojump_clock: MockClock) -> None:
-    engine = FaultyEngine(FakeEngine(), read_faults("hang@1"))
+    engine = FaultyEngine(FakeEngine(), Faults(read_faults("hang@1")))
     with trio.move_on_after(1e6) as scope:
         await engine.decode(REQUESTS)
     assert scope.cancelled_caught

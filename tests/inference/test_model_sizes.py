@@ -27,6 +27,9 @@ INSTALLED = (
         ("base.en", ("tiny.en",)),
         ("tiny", ()),
         ("my-own-model", ()),
+        ("enlarged-turbot", ()),
+        ("/models/base/large-v3", ("large-v3-turbo", "small", "base")),
+        ("/models/large/mine", ()),
     ],
 )
 def test_smaller_models(name: str, smaller: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from fasttalk_stt.inference.engine import DecodedWord, DecodeRequest, Hypothesis
 from fasttalk_stt.inference.errors import (
     BadOutputError,
     EngineError,
+    EngineTimeoutError,
     GpuError,
     NobodyWaitsError,
 )
@@ -286,6 +287,26 @@ async def test_a_look_that_becomes_more_urgent_waits_no_longer(autojump_clock: M
             await trio.testing.wait_all_tasks_blocked()
             assert scheduler.statistics().running == 2
         nursery.cancel_scope.cancel()
+
+
+async def test_a_call_that_waits_for_a_model_is_not_stuck_until_it_takes_too_long(
+    autojump_clock: MockClock,
+) -> None:
+    loaded_at_s = [10.0]
+    moving_s = lambda: min(max(trio.current_time() - 3.0, 0.0), loaded_at_s[0] - 3.0)  # noqa: E731
+    engine = FakeEngine(echo, cost_s=lambda _: 12.0)
+    scheduler = Scheduler(engine, batch_size=1, longest_call_s=6.0, moving_s=moving_s)
+    asking = Asking(scheduler)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        await asking.ask("7 s of it are the model's")
+        loaded_at_s[0] = 3.0
+        await asking.ask("none are")
+        nursery.cancel_scope.cancel()
+    assert asking.answers == {
+        "7 s of it are the model's": "7 s of it are the model's",
+        "none are": EngineTimeoutError,
+    }
 
 
 async def test_a_request_that_cannot_be_made_fails_alone(autojump_clock: MockClock) -> None:

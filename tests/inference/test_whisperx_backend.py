@@ -299,6 +299,8 @@ def test_an_aligner_hears_what_it_can_and_what_it_is_wanted_for(
     [hypothesis] = backend.decode([request(**asked)])
     assert aligner.listened == times_listened
     assert hypothesis.words[0].start_s == start_s
+    assert (hypothesis.alignment_ms > 0) is bool(times_listened)
+    assert hypothesis.compute_ms > hypothesis.alignment_ms
 
 
 def test_a_detected_language_is_aligned_too(load: Load) -> None:

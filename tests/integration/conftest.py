@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 
+from tests.watch import Watch
 from tools.playlist import Item, items_from_manifest
 
 START_LIMIT_S = 180.0
@@ -51,6 +52,12 @@ class RealServer:
         url = f"{self.http_url}{path}"
         with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 (our own server)
             return json.load(answer)
+
+
+@pytest.fixture(autouse=True)
+def watch_sockets(watch: Watch) -> None:
+    """The server is another process: what is said is seen at the clients' ends."""
+    watch.sockets()
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,7 @@ def test_barge_in_follows_fasttalk_mode_unless_said(raw: dict[str, object], barg
         ("sample_rate", 7999, "from 8000 to 48000"),
         ("encoding", "mp3", "'f32le' or 's16le'"),
         ("enable_vad", 1, "true or false"),
-        ("language", "english", "ISO 639-1"),
+        ("language", "engl", "ISO 639-1"),
         ("language", "", "ISO 639-1"),
         ("vocabulary", ["x"] * 65, "up to 64"),
         ("vocabulary", "word", "a list"),

@@ -142,7 +142,7 @@ def test_plain_hypercorn_serves_the_same_guarded_application(tmp_path: Path) -> 
         "from fasttalk_stt.server import make_hosted_app\n"
         "from fasttalk_stt.service.logging import configure_logging\n"
         "from fasttalk_stt.settings import Settings\n"
-        "configure_logging('json')\n"
+        "configure_logging(Settings(log_format='json'))\n"
         "app = make_hosted_app(Settings(), FakeEngine())\n"
     )
     command = ("-m", "hypercorn", "--config", "hypercorn.toml", "--bind", "127.0.0.1:0")

@@ -11,15 +11,11 @@ from attrs import frozen
 
 from fasttalk_stt import __version__
 from fasttalk_stt.app import create_app, create_monitoring_app
-from fasttalk_stt.connection.transport import Transport
-from fasttalk_stt.guard import GuardStatistics
 from fasttalk_stt.inference.load import WINDOW_S, Load, Pressure
 from fasttalk_stt.protocol.errors import ProtocolError
 from fasttalk_stt.protocol.state import ConnectionState
-from fasttalk_stt.service.connections import ConnectionLike, ConnectionManager
-from fasttalk_stt.service.readiness import Readiness, ReadinessState
+from fasttalk_stt.service.readiness import ReadinessState
 from fasttalk_stt.service.services import Services
-from tests.support import engine_health
 
 
 @frozen
@@ -47,30 +43,12 @@ class Connection:
         return Numbers()
 
 
-def connect(_transport: Transport, **_: object) -> ConnectionLike:
-    raise AssertionError("no test here opens a WebSocket")
-
-
 CLOSED_BREAKER = {
     "state": "closed",
     "consecutive_failures": 0,
     "remaining_s": 0.0,
     "last_cause": None,
 }
-
-
-@pytest.fixture
-def services() -> Services:
-    services = Services(
-        connections=ConnectionManager(max_connections=4),
-        readiness=Readiness(),
-        guard=GuardStatistics(),
-        connect=connect,
-        model_name=lambda: "tiny.en",
-        engine=engine_health(),
-    )
-    services.readiness.move(ReadinessState.READY)
-    return services
 
 
 async def test_front_page_is_json_unless_a_browser_asks(services: Services) -> None:

@@ -4,7 +4,8 @@ from contextlib import ExitStack
 
 import pytest
 import trio
-from attrs import define, frozen
+from attrs import define, evolve, frozen
+from trio.testing import MockClock
 
 from fasttalk_stt.access.principal import Principal, Visitor
 from fasttalk_stt.inference.load import WINDOW_S, Crowd
@@ -188,6 +189,40 @@ async def test_sessions_that_go_on_are_let_in_before_new_ones() -> None:
         assert stack.enter_context(manager.admit(resumes=True)).must_resume
         with pytest.raises(ProtocolError, match="All 10 connections"):
             stack.enter_context(manager.admit(resumes=True))
+
+
+async def test_each_connection_of_a_key_may_be_gone_and_come_again() -> None:
+    manager = ConnectionManager(max_connections=10)
+    visitor = evolve(BACKEND, max_connections=2)
+    with ExitStack() as stack:
+        for resumes in (False, False, True, True):
+            ticket = stack.enter_context(manager.admit(visitor, resumes=resumes))
+            assert ticket.must_resume is resumes
+        for resumes in (False, True):
+            with pytest.raises(ProtocolError, match="has its 2 connections"):
+                stack.enter_context(manager.admit(visitor, resumes=resumes))
+        assert not stack.enter_context(manager.admit(OTHER)).must_resume
+
+
+async def test_a_credential_that_holds_longer_or_shorter_by_now_does_so_for_those_who_are_in(
+    autojump_clock: MockClock,
+) -> None:
+    manager = ConnectionManager(max_connections=10)
+    connections = [Connection(), Connection(), Connection()]
+    lefts = [100.0, 10.0, None]
+    with ExitStack() as stack:
+        async with trio.open_nursery() as nursery:
+            for connection, left_s in zip(connections, lefts, strict=True):
+                ticket = stack.enter_context(manager.admit(OTHER))
+                ticket.attach(connection)
+                ticket.expire_in(left_s)
+                nursery.start_soon(ticket.part_when_expired)
+            await trio.sleep(5)
+            manager.renew(lambda visitor: 20.0)
+            await trio.sleep(19)
+            assert [each.parted_with for each in connections] == [None] * 3
+            await trio.sleep(2)
+            assert all(each.parted_with is not None for each in connections)
 
 
 async def test_the_load_refuses_newcomers_only() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -38,6 +41,53 @@ def test_words_lost_without_a_word_about_it_or_doubled_are_no_success(
     figures = talk_figures([case, talk("d", "d")])
     assert is_kept(figures) is kept
     assert (figures["words_lost"], figures["words_too_many"]) == (lost, too_many)
+
+
+@pytest.mark.parametrize(
+    ("figures", "kept"),
+    [
+        ({"conversations": 0}, False),
+        ({"conversations": 5, "words_lost": 50, "errors": {"transcription_failed": 1}}, False),
+        ({"conversations": 5, "words_lost": 15, "errors": {"transcription_failed": 1}}, True),
+        ({"recordings": 5, "wer_unbroken": 0.10, "wer_broken": 0.11}, True),
+        ({"recordings": 5, "wer_unbroken": 0.10, "wer_broken": 0.20}, False),
+        ({"recordings": 5, "wer_unbroken": 0.10, "wer_meanwhile": 0.20}, False),
+        ({"recordings": 5, "without_an_end": 1}, False),
+        ({"conversations": 5, "refused": 0}, False),
+        ({"conversations": 5, "memory_growth_percent": 9.0, "last": {"at_s": 3600.0}}, False),
+        ({"conversations": 5, "memory_growth_percent": 9.0, "last": {"at_s": 60.0}}, True),
+        ({"conversations": 5, "memory_growth_percent": 3.0, "last": {"at_s": 3600.0}}, True),
+    ],
+)
+def test_figures_out_of_bounds_are_no_success(figures: dict[str, Any], kept: bool) -> None:
+    assert is_kept(figures) is kept
+
+
+async def reset(stream: trio.SocketStream) -> None:
+    await stream.receive_some()
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+async def test_a_reset_by_the_server_reaches_the_client() -> None:
+    async with trio.open_nursery() as nursery:
+        stream, _ = await across(nursery, None, reset)
+        async with stream:
+            await stream.send_all(b"12345678")
+            with trio.fail_after(5), pytest.raises(trio.BrokenResourceError):
+                await stream.receive_some()
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_connection_that_ends_before_its_cut_just_ends() -> None:
+    async with trio.open_nursery() as nursery:
+        stream, network = await across(nursery, Cut(60.0, "half_open"))
+        async with stream:
+            await stream.send_all(b"12345678")
+            await stream.send_eof()
+            with trio.fail_after(5):
+                assert await received(stream, 9) == b"12345678"
+        assert not network.breaks
+        nursery.cancel_scope.cancel()
 
 
 def test_broken_promises_are_named() -> None:
@@ -77,9 +127,13 @@ async def echo(stream: trio.SocketStream) -> None:
             await stream.send_all(data)
 
 
-async def across(nursery: trio.Nursery, cut: Cut | None) -> tuple[trio.SocketStream, Network]:
-    """A stream to an echo, over a network with this plan."""
-    listeners: Any = await nursery.start(partial(trio.serve_tcp, echo, 0, host="127.0.0.1"))
+async def across(
+    nursery: trio.Nursery,
+    cut: Cut | None,
+    server: Callable[[trio.SocketStream], Awaitable[None]] = echo,
+) -> tuple[trio.SocketStream, Network]:
+    """A stream to a server, over a network with this plan."""
+    listeners: Any = await nursery.start(partial(trio.serve_tcp, server, 0, host="127.0.0.1"))
     port = listeners[0].socket.getsockname()[1]
     network = Network(lambda: ("127.0.0.1", port), lambda: cut)
     return await trio.open_tcp_stream("127.0.0.1", await nursery.start(network.serve)), network

@@ -40,7 +40,8 @@ class Witness:
 
 @frozen
 class Footprint:
-    """What a server's process holds."""
+    """What a server's process holds. `mib` is its own memory: pages of libraries come and go as the system
+    sees fit."""
 
     mib: float
     descriptors: int
@@ -50,5 +51,7 @@ class Footprint:
     def of(cls, pid: int) -> Footprint:
         process = psutil.Process(pid)
         return cls(
-            round(process.memory_info().rss / 2**20, 1), process.num_fds(), process.num_threads()
+            round(process.memory_full_info().uss / 2**20, 1),
+            process.num_fds(),
+            process.num_threads(),
         )

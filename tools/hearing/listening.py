@@ -126,7 +126,7 @@ def listen(
     setup's own where they are not given; giving them saves loading them again.
     Raises what the pipeline raises, SettingsError for a setting this version does not take.
     """
-    configure_logging("console")
+    configure_logging(Settings(log_format="console"))
     logging.getLogger().setLevel(logging.WARNING)
     return trio.run(
         partial(_listen, recordings, how, engine, ears or ears_of(how), wrap_detector),

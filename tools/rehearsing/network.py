@@ -59,23 +59,31 @@ class Network:
                 return
             async with server:
                 cut = self.plan()
+                how: How | None = None
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(_carry_all, server, client)
                     if cut is None:
                         await _carry_all(client, server)
                     elif await _carry_for(client, server, cut.after_s):
                         nursery.cancel_scope.cancel()
-                        self.breaks[cut.how] += 1
-                if cut is not None:
-                    await _break(cut.how, client, server)
+                        how = cut.how
+                if how is not None:
+                    self.breaks[how] += 1
+                    await _break(how, client, server)
 
 
 async def _carry_all(source: trio.SocketStream, sink: trio.SocketStream) -> None:
-    """Carry bytes until either side has no more; its end is passed on."""
-    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+    """Carry bytes until either side has no more; its end is passed on, and a reset as one."""
+    try:
         while data := await source.receive_some(CHUNK_BYTES):
             await sink.send_all(data)
         await sink.send_eof()
+    except trio.ClosedResourceError:
+        pass
+    except trio.BrokenResourceError:
+        for stream in (source, sink):
+            _reset_at_close(stream)
+            await stream.aclose()
 
 
 async def _carry_for(source: trio.SocketStream, sink: trio.SocketStream, seconds: float) -> bool:
@@ -98,4 +106,9 @@ async def _break(how: How, client: trio.SocketStream, server: trio.SocketStream)
                 pass
     elif how == "reset":
         for stream in (client, server):
-            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            _reset_at_close(stream)
+
+
+def _reset_at_close(stream: trio.SocketStream) -> None:
+    with suppress(trio.ClosedResourceError, OSError):
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from tools.demo import HOST, REPOSITORY, free_port, is_ready
@@ -91,6 +92,16 @@ def running(replicas: Sequence[Replica]) -> Iterator[None]:
             stack.callback(replica.stop)
             replica.start()
         yield
+
+
+@contextmanager
+def replicas_behind_proxy(
+    folder: Path, start: Callable[[Path, int], AbstractContextManager[RunningServer]], n: int = 2
+) -> Iterator[tuple[Sequence[Replica], str]]:
+    """So many servers, each started on a port with a log, behind HAProxy at the URL given."""
+    replicas = [Replica(partial(start, folder / f"replica{number}.log")) for number in range(n)]
+    with running(replicas), haproxy(replicas, folder) as port:
+        yield replicas, f"ws://{HOST}:{port}/ws/transcribe"
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

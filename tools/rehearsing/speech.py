@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import chain, repeat
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import chain, cycle, repeat
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,11 +34,19 @@ async def speech_figures(
         rounds[name] = await _speak_all([url] * len(sources), sources, clients)
     note("broken")
     rounds["broken"] = await _speak_over_cuts(url, sources, clients, rng)
+    differing = [source for source in sources if _is_worse(source, rounds)]
     outages = [outage_s for each in rounds["broken"].values() for _, outage_s in each.outages]
     return {
         "recordings": len(sources),
         **{f"wer_{name}": _errors(sources, spoke).wer for name, spoke in rounds.items()},
         **{f"errors_{name}": str(_errors(sources, spoke)) for name, spoke in rounds.items()},
+        "worse_when_broken": {
+            source.id: {
+                "said": source.entry.text,
+                **{name: _text(spoke, source) for name, spoke in rounds.items()},
+            }
+            for source in differing
+        },
         "resumes": len(outages),
         "resumed_ms": percentiles([1000 * outage_s for outage_s in outages], 50, 95, 99),
         "violations": sorted(
@@ -84,7 +92,64 @@ async def _speak_over_cuts(
     return spoke
 
 
+async def speech_meanwhile(
+    url: str,
+    sources: Sequence[Source],
+    happening: Callable[[], Awaitable[None]],
+    *,
+    clients: int,
+    note: Callable[[str], None],
+) -> dict[str, Any]:
+    """JSON-able: word errors of recordings that are said for as long as something happens to the servers, and
+    of the same ones when nothing does."""
+    waiting = cycle(sources)
+    spoke: list[tuple[Source, Spoken]] = []
+    is_over = False
+
+    async def keep_talking() -> None:
+        while not is_over:
+            source = next(waiting)
+            spoke.append((source, await speak(url, source.samples, settings=SETTINGS)))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(clients):
+            nursery.start_soon(keep_talking)
+        await happening()
+        is_over = True
+    note("unbroken")
+    unbroken = await _speak_all([url] * len(sources), sources, clients)
+    meanwhile = total_errors(_word_errors(source, spoken) for source, spoken in spoke)
+    usual = total_errors(_word_errors(source, unbroken[source.id]) for source, _ in spoke)
+    return {
+        "recordings": len(spoke),
+        "wer_unbroken": usual.wer,
+        "wer_meanwhile": meanwhile.wer,
+        "errors_unbroken": str(usual),
+        "errors_meanwhile": str(meanwhile),
+        "resumes": sum(len(spoken.outages) for _, spoken in spoke),
+        "resumed_ms": percentiles(
+            [1000 * outage_s for _, spoken in spoke for _, outage_s in spoken.outages], 50, 95
+        ),
+        "without_an_end": sum(spoken.ended is None for _, spoken in spoke),
+        "discarded_ms": sum(
+            spoken.ended.audio.discarded_ms for _, spoken in spoke if spoken.ended is not None
+        ),
+        "violations": sorted({v for _, spoken in spoke for v in spoken.violations()}),
+    }
+
+
 def _errors(sources: Sequence[Source], spoke: Spoke) -> WordErrors:
-    return total_errors(
-        word_errors(source.entry.text or "", " ".join(spoke[source.id].texts)) for source in sources
-    )
+    return total_errors(_word_errors(source, spoke[source.id]) for source in sources)
+
+
+def _word_errors(source: Source, spoken: Spoken) -> WordErrors:
+    return word_errors(source.entry.text or "", " ".join(spoken.texts))
+
+
+def _is_worse(source: Source, rounds: Mapping[str, Spoke]) -> bool:
+    errors = {name: _word_errors(source, spoke[source.id]).errors for name, spoke in rounds.items()}
+    return errors["broken"] > max(errors["unbroken"], errors["unbroken_again"])
+
+
+def _text(spoke: Spoke, source: Source) -> str:
+    return " ".join(spoke[source.id].texts)
