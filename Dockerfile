@@ -1,7 +1,7 @@
 # Two targets from one base:
 #
-#   docker build -t fasttalk-stt .                                             for a GPU, about 9 GB
-#   docker build -t fasttalk-stt:cpu --target cpu --build-arg TORCH_CPU_INDEX=URL .       about 2.6 GB
+#   docker build -t fasttalk-stt .                                             for a GPU, 8.7 GB
+#   docker build -t fasttalk-stt:cpu --target cpu --build-arg TORCH_CPU_INDEX=URL .       about 2.7 GB
 #
 # TORCH_CPU_INDEX is the package index of PyTorch's CPU builds, as its install page gives it for pip
 # (or your own mirror of it). Without it the cpu target takes what pip's own index has: on ARM that is
@@ -82,7 +82,7 @@ RUN if [ -n "${TORCH_CPU_INDEX}" ]; then \
     && pip uninstall --yes fasttalk-stt triton \
     && python -m compileall -qq -f -j 0 --invalidation-mode unchecked-hash /opt/fasttalk/lib \
     && if pip show --quiet nvidia-cublas-cu12 2> /dev/null; then \
-        echo "WARNING: this torch is CUDA's: give --build-arg TORCH_CPU_INDEX=URL for an image of 2.6 GB"; \
+        echo "WARNING: this torch is CUDA's: give --build-arg TORCH_CPU_INDEX=URL for an image of 2.7 GB"; \
     fi
 
 

@@ -52,12 +52,11 @@ def base_of(dockerfile: Path) -> str:
 
 
 def stand_in(base: str) -> None:
-    """Make what an image of Debian holds from Debian's own packages, under its name.
+    """Make what an image of Debian holds from Debian's own packages, under its name, where it is not there.
 
     For machines that reach no registry of images. Raises EngineError, also for another base.
     """
-    name = f"docker.io/library/{base}"
-    if not subprocess.run(["podman", "image", "exists", name], check=False).returncode:
+    if not subprocess.run(["podman", "image", "exists", base], check=False).returncode:
         return
     release = re.fullmatch(r"debian:(\d+)[.\d]*-slim", base)
     if release is None or release[1] not in SUITES:
@@ -67,7 +66,7 @@ def stand_in(base: str) -> None:
         call(["debootstrap", "--variant=minbase", SUITES[release[1]], str(root)], limit_s=900)
         archive = Path(folder) / "root.tar"
         call(["tar", "--directory", str(root), "--create", "--file", str(archive), "."])
-        call(["podman", "import", "--quiet", str(archive), name])
+        call(["podman", "import", "--quiet", str(archive), base])
 
 
 def build(
