@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint unit abuse integration browser hear bench format clean
+.PHONY: help demo serve test lint unit abuse integration browser checkers hear bench format clean
 
 help:  ## This list
 	@echo "make TARGET (PYTHON=python3.12 to choose the interpreter)"
@@ -52,6 +52,9 @@ integration: $(INSTALLED)  ## Real engine, real sockets, real speech (minutes)
 browser: $(INSTALLED)  ## The web pages in a real Chromium (skipped where there is none; minutes)
 	@echo "==> browser tests"
 	@$(PYTEST) -m browser
+
+checkers: $(INSTALLED)  ## Fetch Helm and Docker Compose, with which unit tests check deploy/ (else skipped)
+	@$(BIN)/python -m tools.deploy_checkers
 
 HEAR_OUT := build/hear
 # What else to tell tools.hear_eval, such as HEAR="--quick" or HEAR="--only ttfs --utterances 300".

@@ -12,38 +12,16 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from tools.demo import HOST, free_port, is_ready
+from tools.demo import HOST, REPOSITORY, free_port, is_ready
 from tools.hearing.servers import RunningServer, ServerError
 
 READY_WITHIN_S = 10.0
 POLL_S = 0.05
 STOPPED_WITHIN_S = 10.0
 
-CONFIGURATION = """\
-global
-    maxconn 4000
-
-defaults
-    mode http
-    timeout connect 1s
-    timeout client 90s
-    timeout server 90s
-    timeout tunnel 1h
-    retries 2
-    option redispatch
-
-frontend speech
-    bind {host}:{port}
-    default_backend replicas
-
-backend replicas
-    balance leastconn
-    option httpchk GET /health/ready
-    default-server check inter 200ms fall 1 rise 1
-{servers}
-"""
-"""A replica that drains or dies is seen within 200 ms and gets no new connections. Those it has are left to
-it: one that drains closes them itself, one that dies takes them with it."""
+CONFIGURATION = REPOSITORY / "deploy" / "haproxy" / "haproxy.cfg"
+"""The one that is deployed, with other addresses. A replica that drains or dies gets no new connections.
+Those it has are left to it: one that drains closes them itself, one that dies takes them with it."""
 
 
 class Replica:
@@ -73,7 +51,7 @@ class Replica:
 
 @contextmanager
 def haproxy(replicas: Sequence[Replica], folder: Path) -> Iterator[int]:
-    """HAProxy in front of the replicas, all of them started; the port is what it serves on.
+    """HAProxy in front of two replicas, both started; the port is what it serves on.
 
     Raises ServerError where it is not installed or does not start.
     """
@@ -81,17 +59,22 @@ def haproxy(replicas: Sequence[Replica], folder: Path) -> Iterator[int]:
     if program is None:
         raise ServerError("haproxy is not installed (Debian: apt-get install haproxy)")
     port = free_port()
-    servers = "\n".join(
-        f"    server replica{i} {HOST}:{replica.port}" for i, replica in enumerate(replicas)
-    )
-    configuration = folder / "haproxy.cfg"
-    configuration.write_text(
-        CONFIGURATION.format(host=HOST, port=port, servers=servers), encoding="utf-8"
-    )
+    addresses = {
+        f"STT_{i}": f"{HOST}:{replica.port}" for i, replica in enumerate(replicas, start=1)
+    }
+    environment = {
+        **os.environ,
+        **addresses,
+        "LISTEN": f"{HOST}:{port}",
+        "LISTEN_METRICS": f"{HOST}:{free_port()}",
+    }
     log = folder / "haproxy.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [program, "-f", str(configuration), "-db"], stdout=stream, stderr=stream
+            [program, "-f", str(CONFIGURATION), "-db"],
+            stdout=stream,
+            stderr=stream,
+            env=environment,
         )
     try:
         _wait_until_ready(process, port, log)
