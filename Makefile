@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint unit abuse integration browser checkers hear bench format clean
+.PHONY: help demo serve test lint unit abuse integration browser checkers hear bench soak format clean
 
 help:  ## This list
 	@echo "make TARGET (PYTHON=python3.12 to choose the interpreter)"
@@ -72,6 +72,13 @@ BENCH ?=
 bench: $(INSTALLED)  ## How fast and how many: latencies, streams, memory on SPEECH_CORPUS (half an hour)
 	@$(BIN)/python -m tools.bench --json $(BENCH_OUT)/bench.json --png $(BENCH_OUT)/bench.png $(BENCH)
 	@echo "==> all figures in $(BENCH_OUT)/bench.json, the curves in $(BENCH_OUT)/bench.png"
+
+SOAK_OUT := build/soak
+# What else to tell the soak, such as SOAK="--minutes 5" for a short one.
+SOAK ?= --minutes 60
+
+soak: $(INSTALLED)  ## Eight clients for an hour: memory, descriptors, tasks, latency (or SOAK="--minutes 5")
+	@$(BIN)/python -m tools.rehearse --only soak --clients 8 --json $(SOAK_OUT)/soak.json $(SOAK)
 
 format: $(INSTALLED)  ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff format .

@@ -19,7 +19,7 @@ from typing import Any
 import trio
 from trio_websocket import ConnectionClosed, open_websocket_url
 
-from fasttalk_stt.cli.audio_file import frames, read_clip
+from fasttalk_stt.transcripts.audio_file import frames, read_clip
 from tools.container_engine import Container, EngineError, base_of, build, call, running, stand_in
 from tools.demo import HOST, free_port, is_ready
 
