@@ -11,7 +11,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from fasttalk_stt.protocol.server_messages import ServerMessage, Transcription
-from fasttalk_stt.service.percentiles import percentiles
+from fasttalk_stt.service.latencies import is_waited_for, percentiles
 from fasttalk_stt.service.totals import Totals
 from fasttalk_stt.telemetry.telemetry import ConnectionTelemetry, Telemetry
 
@@ -134,8 +134,9 @@ class _Texts(ConnectionTelemetry):
     ) -> None:
         if isinstance(message, Transcription):
             metadata = message.data.metadata
-            self.latencies_ms.append(metadata.latency_ms)
             self.compute_ms.append(metadata.compute_ms)
+            if is_waited_for(metadata.reason):
+                self.latencies_ms.append(metadata.latency_ms)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -22,7 +22,7 @@ from fasttalk_stt.protocol.server_messages import (
     VoiceActivityRejected,
 )
 from fasttalk_stt.protocol.stamps import rfc3339
-from fasttalk_stt.service.percentiles import percentiles
+from fasttalk_stt.service.latencies import is_waited_for, percentiles
 from fasttalk_stt.telemetry.telemetry import (
     ConnectionTelemetry,
     EndReason,
@@ -183,7 +183,8 @@ class _Logging(ConnectionTelemetry):
         match message:
             case Transcription(data=data):
                 record.transcriptions += 1
-                record.latencies_ms.append(data.metadata.latency_ms)
+                if is_waited_for(data.metadata.reason):
+                    record.latencies_ms.append(data.metadata.latency_ms)
                 self._note(
                     "transcription",
                     utterance=data.utterance,

@@ -26,8 +26,8 @@ from fasttalk_stt.protocol.server_messages import (
     VoiceActivityRejected,
 )
 from fasttalk_stt.service.history import INTERVAL_S, SERIES, STEPS, Moment
+from fasttalk_stt.service.latencies import percentiles
 from fasttalk_stt.service.observation import Observation, process_bytes
-from fasttalk_stt.service.percentiles import percentiles
 from fasttalk_stt.service.session_log import MOST_EVENTS, SessionLog
 from fasttalk_stt.service.totals import Totals
 from fasttalk_stt.telemetry.telemetry import (
@@ -41,7 +41,9 @@ NOON_S = 1_705_320_000.0
 FIGURES = SessionFigures(2.0, 0.05, AudioAccount(2_000, 1_200, 700, 100, 0))
 
 
-def text(words: str = "hello there", latency_ms: float = 200.0) -> Transcription:
+def text(
+    words: str = "hello there", latency_ms: float = 200.0, reason: SegmentReason = "speech_end"
+) -> Transcription:
     return Transcription(
         TranscriptionData(
             utterance=1,
@@ -51,7 +53,7 @@ def text(words: str = "hello there", latency_ms: float = 200.0) -> Transcription
             metadata=SegmentMetadata(
                 duration=1.2,
                 chunks_count=38,
-                reason="speech_end",
+                reason=reason,
                 audio_start_ms=300,
                 language="en",
                 language_confidence=1.0,
@@ -184,6 +186,17 @@ def test_a_step_of_the_history_shows_its_own_interval() -> None:
         "audio_s_per_s": [2.0, 0.0],
         "errors": [1, 0],
     }
+
+
+def test_words_that_nobody_waits_for_make_no_latency() -> None:
+    observation = Observation()
+    told = observation.telemetry.connection("key", "key:backend")
+    begin(told)
+    say(told, text(latency_ms=1_500.0, reason="buffer_full"), text(latency_ms=100.0))
+    observation.history.step(moment())
+    assert observation.history.report()["series"]["latency_p95_ms"] == [100.0]
+    (live,) = observation.sessions.summaries()
+    assert (live["latency_p95_ms"], live["transcriptions"]) == (100.0, 2)
 
 
 def test_the_history_is_an_hour_and_no_more() -> None:
