@@ -50,7 +50,7 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> No
     root = logging.getLogger()
     for former in root.handlers:
         if isinstance(former, BackgroundHandler):
-            former.close()
+            former.finish()
     root.handlers = [BackgroundHandler(target, _formatter(final)) for target, final in targets]
     root.setLevel(settings.log_level.upper())
     structlog.configure(
@@ -132,6 +132,12 @@ class BackgroundHandler(QueueHandler):
         written.wait(FLUSH_S)
 
     def close(self) -> None:
+        """Write what waits. It can be used on: `logging.config`, which Hypercorn calls for its access log,
+        closes every handler there is and leaves them where they are."""
+        self.flush()
+        super().close()
+
+    def finish(self) -> None:
         """Write what waits, within FLUSH_S, and end the thread."""
         with suppress(queue.Full):
             self.queue.put(None, timeout=FLUSH_S)

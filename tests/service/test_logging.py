@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import logging.config
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,12 @@ from pathlib import Path
 import pytest
 import structlog
 
-from fasttalk_stt.service.logging import FORMER_FILES, LINES_WAITING, configure_logging
+from fasttalk_stt.service.logging import (
+    FORMER_FILES,
+    LINES_WAITING,
+    BackgroundHandler,
+    configure_logging,
+)
 from fasttalk_stt.settings import Settings, SettingsError
 
 
@@ -21,7 +27,8 @@ def _restore_logging() -> Iterator[None]:
     yield
     for handler in root.handlers:
         if handler not in handlers:
-            handler.close()
+            assert isinstance(handler, BackgroundHandler)
+            handler.finish()
     root.handlers = handlers
     root.setLevel(level)
     structlog.reset_defaults()
@@ -78,6 +85,18 @@ def test_levels_below_the_one_asked_for_are_not_written() -> None:
     structlog.get_logger("ours").warning("careful")
     written()
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["careful"]
+
+
+def test_the_log_survives_a_library_that_configures_its_own(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    file = tmp_path / "stt.log"
+    configure_logging(Settings(log_format="json", log_file=file), stream=stream)
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+    logging.getLogger().setLevel(logging.INFO)
+    structlog.get_logger("ours").info("still here")
+    written()
+    assert "still here" in stream.getvalue()
+    assert "still here" in file.read_text()
 
 
 def test_a_file_gets_json_beside_the_console_and_is_rotated(tmp_path: Path) -> None:
