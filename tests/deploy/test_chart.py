@@ -12,7 +12,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from fasttalk_stt.app import ENDPOINTS
+from fasttalk_stt.app import ENDPOINTS, OPENAI_ENDPOINTS
+from fasttalk_stt.service.openai.upload import MAX_OVERHEAD_BYTES
 from tests.deploy.programs import CHART, DEPLOY, output, program
 from tests.deploy.promises import AFTER_DRAIN_S, DEFAULTS, USER_ID, VARIABLES
 
@@ -247,6 +248,35 @@ def test_9091_is_for_the_monitoring_namespace_alone(render: Render) -> None:
     public = manifests["Service/stt-fasttalk-stt"]["spec"]
     assert [port["name"] for port in public["ports"]] == ["ws"]
     assert "Ingress" not in {one["kind"] for one in manifests.values()}
+
+
+def test_the_ingress_has_clients_pages_and_not_the_operators(render: Render) -> None:
+    (rule,) = the("Ingress", render({"ingress.enabled": "true"}))["spec"]["rules"]
+    paths = [(path["path"], path["pathType"]) for path in rule["http"]["paths"]]
+
+    def leads_in(page: str) -> bool:
+        return any(
+            page == path or (kind == "Prefix" and page.startswith(path.rstrip("/") + "/"))
+            for path, kind in paths
+        )
+
+    pages = {"/", "/demo/demo.js", *ENDPOINTS, *OPENAI_ENDPOINTS}
+    assert {page for page in pages if not leads_in(page)} == {"/stats", "/metrics"}
+    assert not leads_in("//stats")
+
+
+def test_a_whole_recording_passes_the_ingress_and_the_example_of_nginx(render: Render) -> None:
+    annotations = the("Ingress", render({"ingress.enabled": "true"}))["metadata"]["annotations"]
+    page = (DEPLOY.parent / "docs" / "deployment.md").read_text(encoding="utf-8")
+    limits = [
+        annotations["nginx.ingress.kubernetes.io/proxy-body-size"],
+        *re.findall(r"client_max_body_size (\S+);", page),
+    ]
+    assert len(limits) == 2
+    for limit in limits:
+        assert limit.endswith("m")
+        body_bytes = int(limit.removesuffix("m")) * 2**20
+        assert body_bytes >= DEFAULTS.max_upload_bytes + MAX_OVERHEAD_BYTES
 
 
 def test_a_pod_asks_only_where_it_may(render: Render) -> None:
