@@ -310,6 +310,9 @@ def test_prometheus_finds_each_replica_and_its_token(render: Render) -> None:
         and monitor["selector"]["matchLabels"].items() <= one["metadata"]["labels"].items()
     ]
     assert [one["spec"]["clusterIP"] for one in found] == ["None"]
+    # The alerts go by the job.
+    jobs = re.findall(r'job="([^"]*)"', (DEPLOY / "prometheus/alerts.yml").read_text("utf-8"))
+    assert set(jobs) == {found[0]["metadata"]["labels"].get(monitor.get("jobLabel"))}
     (endpoint,) = monitor["endpoints"]
     assert endpoint["port"] in {port["name"] for port in found[0]["spec"]["ports"]}
     assert endpoint["authorization"]["credentials"] == {"name": "token", "key": "token"}

@@ -135,6 +135,14 @@ def test_every_alert_asks_for_what_exists_and_says_what_to_do() -> None:
         assert len(rule["annotations"]["runbook"]) > 80
 
 
+def test_no_alert_waits_for_what_cannot_be_scraped() -> None:
+    """A model that has failed ends the process, and its metrics with it: SttDown tells."""
+    waiting = [rule["alert"] for rule in rules() if 'state="failed"' in rule["expr"]]
+    assert waiting == []
+    (down,) = [rule for rule in rules() if rule["alert"] == "SttDown"]
+    assert "model_failed" in down["annotations"]["runbook"]
+
+
 def test_every_alert_is_tested() -> None:
     tests = yaml.safe_load(RULE_TESTS.read_text(encoding="utf-8"))["tests"]
     firing = {
