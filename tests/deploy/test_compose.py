@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fasttalk_stt.access.api_keys import digest
+from fasttalk_stt.app import ENDPOINTS
 from tests.deploy.programs import DEPLOY, REPOSITORY, output, program
 from tests.deploy.promises import AFTER_DRAIN_S, DEFAULTS, VARIABLES
 
@@ -106,6 +107,23 @@ def test_a_replica_has_time_to_drain(compose: dict[str, Any]) -> None:
         assert seconds(service["stop_grace_period"]) >= drain_s + AFTER_DRAIN_S
     # The proxy must not go first where all is stopped at once.
     assert seconds(compose["services"]["haproxy"]["stop_grace_period"]) >= drain_s + AFTER_DRAIN_S
+
+
+def test_who_waits_for_a_replica_waits_for_its_model(compose: dict[str, Any]) -> None:
+    """`up --wait` goes by the health check, and one replica goes after the other has come."""
+    dockerfile = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
+    (of_image,) = re.findall(
+        r"HEALTHCHECK .*--start-period=(\S+) .*\\\n\s+CMD (\[.*\])", dockerfile
+    )
+    assert "/health/ready" in ENDPOINTS
+    for service in replicas(compose).values():
+        check = service["healthcheck"]
+        command = [
+            part.replace("/health/live", "/health/ready") for part in json.loads(of_image[1])
+        ]
+        assert check["test"] == ["CMD", *command]
+        assert seconds(check["start_period"]) >= seconds(of_image[0])
+        assert seconds(check["interval"]) <= 5
 
 
 def test_threads_fit_the_quota_that_the_server_does_not_see(
