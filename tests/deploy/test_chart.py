@@ -353,7 +353,20 @@ def test_new_settings_make_new_pods(render: Render) -> None:
     assert checksum({}) != checksum({"settings.MODEL": "base"})
 
 
-def test_threads_fit_the_quota_that_the_server_does_not_see() -> None:
-    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    quota = float(values["resources"]["limits"]["cpu"])
-    assert int(values["settings"]["CPU_THREADS"]) == quota / 2
+def test_threads_fit_the_quota_that_the_server_does_not_see(render: Render) -> None:
+    def threads(values: dict[str, str]) -> int:
+        return int(the("ConfigMap", render(values))["data"]["CPU_THREADS"])
+
+    quota = float(container(render({}))["resources"]["limits"]["cpu"])
+    assert threads({}) == quota / 2
+    assert threads({"gpu.count": "1"}) == 0
+    assert threads({"gpu.count": "1", "settings.CPU_THREADS": "3"}) == 3
+
+
+def test_a_pod_with_a_gpu_has_the_memory_that_compose_gives_it(render: Render) -> None:
+    compose = (DEPLOY.parent / "docker-compose.gpu.yml").read_text(encoding="utf-8")
+    (gib,) = set(re.findall(r"\$\{STT_MEMORY:-(\d+)g\}", compose))
+    assert container(render({"gpu.count": "1"}))["resources"]["limits"]["memory"] == f"{gib}Gi"
+    own = {"gpu.count": "1", "gpu.resources.limits.memory": "16Gi"}
+    assert container(render(own))["resources"]["limits"]["memory"] == "16Gi"
+    assert container(render({}))["resources"]["limits"]["memory"] == "4Gi"
