@@ -1,6 +1,6 @@
 """`fasttalk-stt models`: which models are there, which one "auto" takes, how to get the others.
 
-Prints only; finding models is `inference.models`' job.
+`--fetch` fills a cache before a server starts. Finding and fetching models is `inference.models`' job.
 """
 
 from __future__ import annotations
@@ -12,20 +12,36 @@ from collections.abc import Sequence
 
 from attrs import asdict
 
-from fasttalk_stt.inference.models import ModelListing, list_models
+from fasttalk_stt.inference.models import ModelListing, list_models, resolve_model
 from fasttalk_stt.settings import Settings
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
-        "models", help="list the models: installed, missing, and what MODEL=auto takes"
+        "models",
+        help="list the models, or fetch one: installed, missing, and what MODEL=auto takes",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    wish = parser.add_mutually_exclusive_group()
+    wish.add_argument("--json", action="store_true", help="print JSON for programs")
+    wish.add_argument(
+        "--fetch",
+        metavar="NAME",
+        help="download a model into MODEL_CACHE, if it is not there, and print its directory",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the listing for the configured device; 1 where no model is installed."""
+    """Print the listing for the configured device, 1 where no model is installed; or fetch one.
+
+    Raises SettingsError, and ModelNotFoundError where the model to fetch cannot be had.
+    """
     settings = Settings.from_environment(os.environ)
+    if args.fetch is not None:
+        found = resolve_model(
+            args.fetch, device=settings.device, cache_directory=settings.model_cache
+        )
+        print(found.path)
+        return 0
     listings = list_models(device=settings.device)
     if args.json:
         print(json.dumps([asdict(listing) for listing in listings], indent=2))
