@@ -21,6 +21,7 @@ import trio
 import yaml
 from prometheus_client import generate_latest
 
+from tests.deploy.programs import output
 from tools import metrics_page
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -181,6 +182,14 @@ def test_promtool_accepts_the_rules_and_the_configuration() -> None:
     configuration = RULES.with_name("prometheus.yml")
     promtool("check", "config", "--syntax-only", str(configuration))
     assert yaml.safe_load(configuration.read_text(encoding="utf-8"))["rule_files"] == [RULES.name]
+
+
+def test_the_command_for_the_operator_makes_a_resource_of_the_rules() -> None:
+    page = (DEPLOY.parent / "docs" / "deployment.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"```sh\n(\{ printf .*?\n\}) \| kubectl apply", page, re.DOTALL)
+    made = yaml.safe_load(output(["sh", "-c", command]))
+    assert (made["apiVersion"], made["kind"]) == ("monitoring.coreos.com/v1", "PrometheusRule")
+    assert made["spec"] == yaml.safe_load(RULES.read_text(encoding="utf-8"))
 
 
 def test_alerts_fire_when_they_should_and_only_then() -> None:
