@@ -279,6 +279,18 @@ def test_a_whole_recording_passes_the_ingress_and_the_example_of_nginx(render: R
         assert body_bytes >= DEFAULTS.max_upload_bytes + MAX_OVERHEAD_BYTES
 
 
+def test_every_proxy_waits_as_long_for_a_recordings_text(render: Render) -> None:
+    annotations = the("Ingress", render({"ingress.enabled": "true"}))["metadata"]["annotations"]
+    page = (DEPLOY.parent / "docs" / "deployment.md").read_text(encoding="utf-8")
+    haproxy = (DEPLOY / "haproxy" / "haproxy.cfg").read_text(encoding="utf-8")
+    (minutes,) = re.findall(r"timeout server (\d+)m", haproxy)
+    waits_s = [
+        annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"],
+        *re.findall(r"proxy_read_timeout (\d+)s;", page),
+    ]
+    assert waits_s == [str(int(minutes) * 60)] * 2
+
+
 def test_a_pod_asks_only_where_it_may(render: Render) -> None:
     def ports(values: dict[str, str]) -> list[int]:
         rules = the("NetworkPolicy", render(values))["spec"]["egress"] or []
