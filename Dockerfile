@@ -109,7 +109,8 @@ VOLUME /models
 # 8000: clients. 9091: operators, keep it private.
 EXPOSE 8000 9091
 # Live, not ready: readiness is for who sends clients or waits for them (/health/ready, which docker-compose.yml
-# asks). While a model is downloaded for the first time nothing answers; the long start period forgives that, and ends with the first answer.
+# asks). While a model is downloaded for the first time nothing answers; the long start period forgives that, and
+# ends with the first answer.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20m --retries=3 \
     CMD ["python3", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('WEBSOCKET_PORT', '8000') + '/health/live', timeout=4)"]
 # SIGTERM drains for at most DRAIN_TIMEOUT (20 s): give `docker stop` more than its 10 s, as in
