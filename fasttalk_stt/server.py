@@ -33,6 +33,7 @@ from fasttalk_stt.inference.faulty import FaultPlan
 from fasttalk_stt.listening import bind_port
 from fasttalk_stt.protocol.errors import UNAUTHORIZED, ProtocolError
 from fasttalk_stt.service.credentials import load_policy
+from fasttalk_stt.service.logging import finish_logging
 from fasttalk_stt.service.readiness import ReadinessState
 from fasttalk_stt.service.services import Composition, Services
 from fasttalk_stt.settings import Settings, SettingsError
@@ -217,6 +218,7 @@ async def _watch_signals(stop: trio.Event, *, task_status: trio.TaskStatus[None]
         async for number in signals:
             if stop.is_set():
                 # Not an exception: that would wait for worker threads and shielded writes.
+                finish_logging()
                 signal.signal(number, signal.SIG_DFL)
                 signal.raise_signal(number)
             logger.info("stopping", signal=signal.Signals(number).name)
