@@ -125,9 +125,13 @@ async def serve_composition(
                     everything=nursery.cancel_scope,
                 )
             )
-            task_status.started(
-                BoundPorts(main_socket.getsockname()[1], monitoring_socket.getsockname()[1])
+            ports = BoundPorts(main_socket.getsockname()[1], monitoring_socket.getsockname()[1])
+            logger.info(
+                "serving",
+                demo=f"http://localhost:{ports.websocket_port}/demo",
+                dashboard=f"http://localhost:{ports.monitoring_port}/dashboard",
             )
+            task_status.started(ports)
 
 
 def make_hosted_app(settings: Settings, engine: Engine) -> QuartTrio:
