@@ -59,8 +59,8 @@ PREFLIGHT_HEADERS = {
     "Access-Control-Max-Age": "600",
 }
 
-OPEN_ENDPOINTS = frozenset({"live", "ready"})
-"""Probes, which have no credentials."""
+OPEN_ENDPOINTS = frozenset({"live", "ready", "to_dashboard"})
+"""Probes, which have no credentials, and the way to an open page."""
 
 
 def create_app(services: Services) -> QuartTrio:
@@ -140,6 +140,10 @@ def create_monitoring_app(services: Services) -> QuartTrio:
     _guard_routes(app, services.monitoring.check)
     _add_reports(app, services)
     add_pages(app, "dashboard", "/dashboard", vendored=["uplot"])
+
+    @app.get("/")
+    async def to_dashboard() -> Response:
+        return Response("", status=307, headers={"Location": "dashboard/"})
 
     @app.get("/dashboard/data")
     async def dashboard_data() -> Response:

@@ -33,6 +33,7 @@ from fasttalk_stt.inference.faulty import FaultPlan
 from fasttalk_stt.listening import bind_port
 from fasttalk_stt.protocol.errors import UNAUTHORIZED, ProtocolError
 from fasttalk_stt.service.credentials import load_policy
+from fasttalk_stt.service.logging import finish_logging
 from fasttalk_stt.service.readiness import ReadinessState
 from fasttalk_stt.service.services import Composition, Services
 from fasttalk_stt.settings import Settings, SettingsError
@@ -124,9 +125,13 @@ async def serve_composition(
                     everything=nursery.cancel_scope,
                 )
             )
-            task_status.started(
-                BoundPorts(main_socket.getsockname()[1], monitoring_socket.getsockname()[1])
+            ports = BoundPorts(main_socket.getsockname()[1], monitoring_socket.getsockname()[1])
+            logger.info(
+                "serving",
+                demo=f"http://localhost:{ports.websocket_port}/demo",
+                dashboard=f"http://localhost:{ports.monitoring_port}/dashboard",
             )
+            task_status.started(ports)
 
 
 def make_hosted_app(settings: Settings, engine: Engine) -> QuartTrio:
@@ -217,6 +222,7 @@ async def _watch_signals(stop: trio.Event, *, task_status: trio.TaskStatus[None]
         async for number in signals:
             if stop.is_set():
                 # Not an exception: that would wait for worker threads and shielded writes.
+                finish_logging()
                 signal.signal(number, signal.SIG_DFL)
                 signal.raise_signal(number)
             logger.info("stopping", signal=signal.Signals(number).name)

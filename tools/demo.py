@@ -146,6 +146,10 @@ def is_ready(port: int) -> bool:
 def play(port: int, report: Path) -> None:
     """Stream the clip in real time and judge what came. Raises DemoError."""
     print(f"==> playing samples/{CLIP}.flac in real time", flush=True)
+    print(
+        "    (latency counts words held back until they are sure; 'proc.' is what is promised)",
+        flush=True,
+    )
     replay = subprocess.run(
         [
             *(sys.executable, "-m", "tools.replay"),
@@ -173,6 +177,7 @@ def run_demo(scratch: Path) -> int:
         with log_path.open("wb") as log, running_server(port, log) as server:
             wait_until_ready(server, port)
             play(port, scratch / "report.json")
+        print(f"==> next: make serve, and speak to it at http://localhost:{PREFERRED_PORT}/demo")
     except DemoError as error:
         print(f"\n==> the demo failed: {error}", file=sys.stderr)
         _show_tail(log_path)

@@ -9,7 +9,7 @@ decides when something is decoded, `breaker` whether it may be.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 import trio
@@ -34,6 +34,8 @@ JITTER = 0.25
 """Of a delay, more or less, so that segments that failed together do not come together again."""
 RECORDING_PATIENCE_S = 10.0
 """How long a recording waits for a breaker. For a seat it may wait far longer."""
+TRIAL_S = 4.0
+"""As long as a short call may take before it counts as stuck."""
 GPU_OPEN_S = 300.0
 TRANSCRIPTION_OPEN_S = 120.0
 
@@ -140,6 +142,9 @@ class Resilience:
             if urgency.priority is Priority.RECORDING:
                 latest_s = min(deadline_s, trio.current_time() + RECORDING_PATIENCE_S)
             admission = await self._wait_admission(latest_s)
+            # A trial is in everybody's interest: nobody may leave it waiting behind the others.
+            if admission.is_trial:
+                self.scheduler.hurry(urgency, Priority.FINAL)
             outcome = await self._try(make_request, urgency, deadline_s, admission)
             if isinstance(outcome, Hypothesis):
                 return outcome
@@ -203,6 +208,19 @@ class Resilience:
             raise EngineTimeoutError("no seat was free in time")
         return EngineTimeoutError("the engine did not answer in time")
 
+    def _check_time(self, left_s: float, breakers: Sequence[CircuitBreaker]) -> None:
+        """Raises EngineUnavailableError for who would be the trial and has no time to be a fair one: a model
+        that works would seem broken for minutes more."""
+        now_s = trio.current_time()
+        needed_s = min(TRIAL_S, self.scheduler.longest_call_s / 2)
+        for breaker in breakers:
+            if breaker.state(now_s) is BreakerState.HALF_OPEN and left_s < needed_s:
+                raise EngineUnavailableError(
+                    "a circuit breaker is half-open, and there is no time for its trial",
+                    retry_after_s=BASE_DELAY_S,
+                    is_gpu=breaker is self.gpu,
+                )
+
     def _note_failure(self, error: EngineError, admission: _Admission) -> None:
         now_s = trio.current_time()
         if isinstance(error, GpuError):
@@ -233,6 +251,7 @@ class Resilience:
             now_s = trio.current_time()
             breakers = (self.gpu, self.transcription)
             if all(breaker.admits(now_s) for breaker in breakers):
+                self._check_time(deadline_s - now_s, breakers)
                 return _Admission(*(breaker.enter(now_s) for breaker in breakers))
             longest = max(breakers, key=lambda breaker: breaker.remaining_s(now_s))
             remaining_s = longest.remaining_s(now_s)

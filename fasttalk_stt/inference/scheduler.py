@@ -161,6 +161,11 @@ class Scheduler:
         return self._engine.model_name
 
     @property
+    def longest_call_s(self) -> float:
+        """After which a call is taken for stuck, however much it decodes."""
+        return self._longest_call_s
+
+    @property
     def supported_languages(self) -> frozenset[str]:
         return self._engine.supported_languages
 

@@ -6,6 +6,7 @@ written by threads: a terminal, a pipe or a disk that is slow does not hold the 
 
 from __future__ import annotations
 
+import atexit
 import logging
 import queue
 import sys
@@ -13,7 +14,7 @@ import threading
 from contextlib import suppress
 from logging.handlers import QueueHandler, RotatingFileHandler
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
@@ -42,15 +43,16 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> No
     console = structlog.dev.ConsoleRenderer(
         colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
-    targets: list[tuple[logging.Handler, list[Processor]]] = [
-        (logging.StreamHandler(stream), [console] if log_format == "console" else _json())
+    targets: list[tuple[Target, list[Processor]]] = [
+        (_Stream(stream), [console] if log_format == "console" else _json())
     ]
     if settings.log_file is not None:
         targets.append((_rotating(settings.log_file, settings.log_file_max_mb), _json()))
+    finish_logging()
+    # `logging` does it by itself only for handlers that no library has made it forget.
+    atexit.unregister(finish_logging)
+    atexit.register(finish_logging)
     root = logging.getLogger()
-    for former in root.handlers:
-        if isinstance(former, BackgroundHandler):
-            former.finish()
     root.handlers = [BackgroundHandler(target, _formatter(final)) for target, final in targets]
     root.setLevel(settings.log_level.upper())
     structlog.configure(
@@ -63,6 +65,13 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> No
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def finish_logging() -> None:
+    """Write what waits, within FLUSH_S for each destination. What is logged after that is lost."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, BackgroundHandler):
+            handler.finish()
 
 
 _SHARED: tuple[Processor, ...] = (
@@ -88,7 +97,34 @@ def _formatter(final: list[Processor]) -> logging.Formatter:
     )
 
 
-def _rotating(file: Path, max_mb: int) -> logging.Handler:
+class Target(Protocol):
+    """Where lines go, one by one, from one thread."""
+
+    def handle(self, record: logging.LogRecord) -> object: ...
+    def flush(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Stream:
+    """As a `logging.StreamHandler`, whose lock `logging` wants at the end of the process: while somebody
+    writes to a pipe that nobody reads it would never get it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def handle(self, record: logging.LogRecord) -> None:
+        with suppress(OSError, ValueError):  # nobody reads it any more, or it is closed
+            self._stream.write(f"{record.getMessage()}\n")
+            self._stream.flush()
+
+    def flush(self) -> None:
+        """Each line was flushed."""
+
+    def close(self) -> None:
+        """The stream is somebody else's."""
+
+
+def _rotating(file: Path, max_mb: int) -> Target:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         return RotatingFileHandler(
@@ -99,14 +135,11 @@ def _rotating(file: Path, max_mb: int) -> logging.Handler:
 
 
 class BackgroundHandler(QueueHandler):
-    """Formats a line where it was logged, with the context of that task, and has a thread write it.
-
-    `logging` itself flushes and closes it at the end of the process.
-    """
+    """Formats a line where it was logged, with the context of that task, and has a thread write it."""
 
     queue: queue.Queue[logging.LogRecord | threading.Event | None]
 
-    def __init__(self, target: logging.Handler, formatter: logging.Formatter) -> None:
+    def __init__(self, target: Target, formatter: logging.Formatter) -> None:
         super().__init__(queue.Queue(LINES_WAITING))
         self.setFormatter(formatter)
         self._target = target

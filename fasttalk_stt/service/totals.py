@@ -76,6 +76,7 @@ class Totals(Telemetry):
     cancelled_segments: int = 0
     retries: int = 0
     compute_s: float = 0.0
+    """Without what recordings took, whose audio is in no stream."""
     messages_sent: dict[str, int] = field(
         factory=lambda: _zeros(each.type for each in get_args(ServerMessage))
     )
@@ -113,7 +114,8 @@ class Totals(Telemetry):
 
     def request_done(self, report: RequestReport) -> None:
         self.requests[report.kind, report.outcome] += 1
-        self.compute_s += report.compute_s or 0.0
+        if report.kind != "recording":
+            self.compute_s += report.compute_s or 0.0
 
     def retried(self) -> None:
         self.retries += 1

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-(?P<parent>[0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
+    r"(?:00|(?P<later>(?!00|ff)[0-9a-f]{2}))-(?P<trace>[0-9a-f]{32})-(?P<parent>[0-9a-f]{16})-[0-9a-f]{2}"
+    r"(?(later)(?:-.{0,200})?)"
 )
-"""https://www.w3.org/TR/trace-context/#traceparent-header: later versions may say more behind it."""
+"""https://www.w3.org/TR/trace-context/#traceparent-header: versions behind 00 may say more at the end, which
+is bounded, as OpenTelemetry does it."""
 
 _current: ContextVar[str | None] = ContextVar("fasttalk_stt_traceparent", default=None)
 

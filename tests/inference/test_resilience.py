@@ -172,6 +172,35 @@ async def test_half_open_the_others_wait_for_the_trial(autojump_clock: MockClock
         assert not engine.faults, "the trial was one try"
 
 
+async def test_who_has_no_time_is_no_trial(autojump_clock: MockClock) -> None:
+    engine = Failing()
+    async with serving(engine) as resilience:
+        for _ in range(GPU_THRESHOLD):
+            await fail(engine, resilience, GpuError)
+        await trio.sleep(GPU_OPEN_S)
+        before = len(engine.calls_s)
+        with pytest.raises(EngineUnavailableError, match="no time"):
+            await segment(resilience, within_s=0.2)
+        assert len(engine.calls_s) == before
+        assert resilience.reports().gpu.state == "half_open"
+        assert (await segment(resilience)).words
+        assert resilience.reports().gpu.state == "closed"
+
+
+async def test_a_recording_on_trial_waits_behind_nobody(autojump_clock: MockClock) -> None:
+    engine = Failing()
+    async with serving(engine) as resilience:
+        for _ in range(GPU_THRESHOLD):
+            await fail(engine, resilience, GpuError)
+        await trio.sleep(GPU_OPEN_S)
+        urgency = Urgency(Priority.RECORDING)
+        hypothesis = await resilience.decode_segment(
+            request, urgency=urgency, deadline_s=trio.current_time() + 10
+        )
+        assert hypothesis.words
+        assert urgency.priority is Priority.FINAL
+
+
 async def test_an_engine_that_is_only_busy_breaks_nothing(autojump_clock: MockClock) -> None:
     engine = FakeEngine(cost_s=lambda _: 4.0)
     async with serving(engine) as resilience, trio.open_nursery() as nursery:

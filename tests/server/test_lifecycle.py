@@ -136,6 +136,40 @@ def test_user_error_is_one_line_and_a_failure(environ: dict[str, str], named: st
         assert "not-hashed" not in errors
 
 
+def test_the_log_tells_of_a_servers_whole_life() -> None:
+    with fake_server() as (process, port):
+        with start_session(port) as client:
+            client.send(json.dumps({"type": "end_session"}))
+            assert json.loads(client.recv(timeout=5))["type"] == "session_ended"
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=START_S)
+    events = [json.loads(line)["event"] for line in errors.splitlines()]
+    told = iter(events)
+    for event in (
+        "model_ready",
+        "connected",
+        "session_started",
+        "session_ended",
+        "disconnected",
+        "stopping",
+        "drain_started",
+        "stopped",
+    ):
+        assert event in told, f"no {event} where it belongs: {events}"
+
+
+def test_a_log_that_nobody_reads_does_not_hold_the_end_of_the_process() -> None:
+    code = (
+        "import structlog\n"
+        "from fasttalk_stt.service.logging import configure_logging\n"
+        "from fasttalk_stt.settings import Settings\n"
+        "configure_logging(Settings(log_format='json'))\n"
+        "for _ in range(2_000): structlog.get_logger().info('x' * 100)\n"
+    )
+    with running("-c", code) as process:
+        assert process.wait(timeout=START_S) == 0
+
+
 def test_plain_hypercorn_serves_the_same_guarded_application(tmp_path: Path) -> None:
     (tmp_path / "fake_asgi.py").write_text(
         "from fasttalk_stt.inference.fake import FakeEngine\n"

@@ -14,6 +14,7 @@ from fasttalk_stt.app import create_app, create_monitoring_app
 from fasttalk_stt.inference.load import WINDOW_S, Load, Pressure
 from fasttalk_stt.protocol.errors import ProtocolError
 from fasttalk_stt.protocol.state import ConnectionState
+from fasttalk_stt.service.gate import MonitoringGate
 from fasttalk_stt.service.readiness import ReadinessState
 from fasttalk_stt.service.services import Services
 
@@ -59,6 +60,14 @@ async def test_front_page_is_json_unless_a_browser_asks(services: Services) -> N
     browser = await client.get("/", headers={"Accept": "text/html,*/*;q=0.8"})
     assert browser.mimetype == "text/html"
     assert "/ws/transcribe" in await browser.get_data(as_text=True)
+
+
+async def test_the_operators_port_leads_to_its_page(services: Services) -> None:
+    guarded = attrs.evolve(services, monitoring=MonitoringGate("a-token-of-the-operators"))
+    client = create_monitoring_app(guarded).test_client()
+    assert (await client.get("/")).headers["Location"] == "dashboard/"
+    assert (await client.get("/dashboard/")).status_code == 200
+    assert (await client.get("/dashboard/data")).status_code == 401
 
 
 @pytest.mark.parametrize("create", [create_app, create_monitoring_app])

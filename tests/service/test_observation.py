@@ -188,6 +188,18 @@ def test_a_step_of_the_history_shows_its_own_interval() -> None:
     }
 
 
+def test_what_recordings_cost_is_no_streams_cost() -> None:
+    observation = Observation()
+    observation.telemetry.connection("key", "key:backend").frame_received(2_048, 10.0)
+    for kind, compute_s in (("final", 1.0), ("recording", 50.0)):
+        observation.telemetry.request_done(
+            RequestReport(kind, "decoded", 2.0, wait_s=0.0, batch_size=1, compute_s=compute_s)
+        )
+    observation.history.step(moment())
+    assert observation.history.report()["series"]["real_time_factor"] == [0.1]
+    assert observation.totals.compute_s == 1.0
+
+
 def test_words_that_nobody_waits_for_make_no_latency() -> None:
     observation = Observation()
     told = observation.telemetry.connection("key", "key:backend")

@@ -27,6 +27,8 @@ def test_a_clients_trace_goes_on(header: str) -> None:
         f"00-{TRACE}-{'0' * 16}-01",
         f"00-{TRACE.upper()}-{PARENT}-01",
         f"00-{TRACE}-{PARENT}-01more",
+        f"00-{TRACE}-{PARENT}-01-more",
+        f"01-{TRACE}-{PARENT}-01-{'x' * 500}",
         f"00-{TRACE}-short-01",
     ],
 )

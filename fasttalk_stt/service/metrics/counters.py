@@ -72,7 +72,11 @@ def counters(totals: Totals) -> Iterator[Metric]:
         "kind",
         "outcome",
     )
-    yield counter("engine_seconds", "Engine time of all answers.", totals.compute_s)
+    yield counter(
+        "engine_seconds",
+        "Engine time of the answers to streams, without recordings'.",
+        totals.compute_s,
+    )
     yield counter("retries", "Tries again of segments that failed.", totals.retries)
     yield counter(
         "breaker_moves",

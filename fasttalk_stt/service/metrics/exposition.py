@@ -41,5 +41,9 @@ def metrics_page(services: Services, accept: str) -> tuple[bytes, str]:
 
     Takes 2 ms, most of it text that no thread would write without holding the loop back.
     """
-    encode, content_type = choose_encoder(accept)
+    try:
+        encode, content_type = choose_encoder(accept)
+    except (TypeError, ValueError):
+        # As of a version that is no number.
+        encode, content_type = choose_encoder("")
     return encode(ServiceCollector(services)), content_type
