@@ -26,6 +26,14 @@ DROP = """async ([name, path]) => {
     new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
 }"""
 
+PAINTED_AS_SPEECH = """() => {
+  const canvas = document.getElementById("waveform");
+  // The wave itself does not reach the edge.
+  const edge = new OffscreenCanvas(canvas.width, 1).getContext("2d");
+  edge.drawImage(canvas, 0, 0);
+  return edge.getImageData(0, 0, canvas.width, 1).data.some((value) => value > 0);
+}"""
+
 FOCUSABLE = "button, input, select, textarea, summary, [tabindex='0']"
 
 
@@ -121,6 +129,22 @@ def test_words_are_shaded_by_their_confidence(
     classes = [words.nth(index).get_attribute("class") for index in range(3)]
     assert classes == ["word", "word unsure", "word doubtful"]
     assert demo.page.locator(".partial:visible").count() == 0
+
+
+def test_the_waveform_of_a_session_begins_empty(
+    open_demo: OpenDemo, real_server: RealServer, scripted: ScriptedServer
+) -> None:
+    demo = open_demo(real_server.http_url, prepare=scripted.attach)
+    demo.start_microphone()
+    demo.wait_heard(0.5)
+    scripted.onset(1, 100)
+    demo.page.locator("#vad[data-state=speech]").wait_for()
+    demo.wait_heard(1.0)
+    assert demo.page.evaluate(PAINTED_AS_SPEECH)
+    demo.stop()
+    demo.start_microphone()
+    demo.wait_heard(0.5)
+    assert not demo.page.evaluate(PAINTED_AS_SPEECH)
 
 
 def test_a_recording_can_be_dropped(

@@ -4,7 +4,7 @@ import { Bot } from "./bot.js";
 import { Measurements } from "./measurements.js";
 import { fetchFile, onDrop, openFile, openMicrophone, openSample } from "./opening.js";
 import { Panels } from "./panels.js";
-import { Told, explainEnd, explainLoss, explainRefusal } from "./refusals.js";
+import { INSECURE, Told, explainEnd, explainLoss, explainRefusal } from "./refusals.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
 import { Capture, measure } from "./sources.js";
@@ -108,6 +108,7 @@ class Demo {
     this.#retry = open;
     this.#become("starting");
     this.panels.notice(null);
+    this.waveform.clear();
     try {
       await this.#prepareAudio();
       const source = await open();
@@ -127,6 +128,7 @@ class Demo {
 
   /** The audio graph, made at the first click: browsers allow no sound before. */
   async #prepareAudio() {
+    if (!window.isSecureContext) throw new Told(INSECURE);
     if (!this.#context) {
       const context = new AudioContext({ latencyHint: "interactive" });
       await context.audioWorklet.addModule("worklets.js");
