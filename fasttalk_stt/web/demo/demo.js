@@ -84,11 +84,15 @@ class Demo {
       this.#turns?.want(target.checked);
     };
     byId("log-clear").onclick = () => this.log.clear();
-    byId("log-copy").onclick = () => navigator.clipboard?.writeText(this.log.text());
-    byId("notice-close").onclick = () => this.panels.notice(null);
+    byId("log-copy").onclick = () => this.#copyLog();
+    byId("notice-close").onclick = () => {
+      this.panels.notice(null);
+      this.panels.focus();
+    };
     byId("notice-again").onclick = () => {
       this.panels.notice(null);
       if (this.#retry) this.#start(this.#retry);
+      this.panels.focus();
     };
     byId("credential-box").onclose = ({ target }) => {
       if (target.returnValue !== "ok" || !this.#retry) return;
@@ -98,6 +102,14 @@ class Demo {
     };
     onDrop(byId("stage"), (file) => this.#start(() => openFile(this.#context, file)));
     addEventListener("pagehide", () => this.#session?.close());
+  }
+
+  async #copyLog() {
+    try {
+      await navigator.clipboard.writeText(this.log.text());
+    } catch {
+      this.panels.notice("The browser does not let this page copy. Select the messages and copy them yourself.");
+    }
   }
 
   /** Opens a source, then a session for it. What fails is told, with a button to try again. */
@@ -209,6 +221,7 @@ class Demo {
     this.log.received(message);
     const { data, type } = message;
     if (type === "session_started") {
+      this.settings.show(message.config);
       if (this.#source.kind === "microphone") {
         this.#source.start(this.#capture.input, () => this.#sourceGone());
       }
