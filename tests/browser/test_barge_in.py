@@ -182,6 +182,10 @@ def test_a_rejection_leaves_the_bot_silent_for_words_that_are_on_their_way(
     talk.server.rejected(2, 2_500, reason="noise")
     talk.demo.page.get_by_text("Taken back: no speech").wait_for()
     talk.wait("held")
+    # What was said before the bot talked is no interruption.
+    talk.server.final(0, 100, "Earlier.")
+    talk.demo.page.locator("#utterances").get_by_text("Earlier.").wait_for()
+    talk.wait("held")
     talk.server.final(1, 1_000)
     talk.wait("talking")
     assert [each["outcome"] for each in talk.barge_ins] == ["confirmed"]

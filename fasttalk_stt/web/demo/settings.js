@@ -49,7 +49,7 @@ export class Settings {
     return read(this.form.elements[name]);
   }
 
-  /** `session_config` for a session of that sample rate; the operator's defaults stay unless somebody changed them. */
+  /** `session_config` for a session of that sample rate, without what is the server's to decide. */
   config(sampleRate) {
     const config = { sample_rate: sampleRate };
     for (const input of this.form.querySelectorAll("[data-config]")) {
@@ -90,6 +90,7 @@ export class Settings {
       // The server's value need not be one of the slider's.
       const value = this.#isServers(input) ? this.#effective[input.name] : input.value;
       output.value = value === undefined ? NOT_KNOWN : `${value}${output.dataset.unit ?? ""}`;
+      input.setAttribute("aria-valuetext", output.value);
     }
   }
 }

@@ -94,12 +94,17 @@ export class Turns {
   }
 
   #heard(utterance) {
-    if (this.state !== "held") return;
-    this.undecided.clear();
-    this.measurements.outcome(utterance, "confirmed");
+    // Words from before the bot talked decide nothing.
+    if (!this.undecided.has(utterance)) return;
+    this.#decide("confirmed");
     if (this.sendsInterrupt()) this.send({ type: "interrupt", reason: "barge_in" });
     this.#tell("listening");
     this.#become("listening");
+  }
+
+  #decide(outcome) {
+    for (const utterance of this.undecided) this.measurements.outcome(utterance, outcome);
+    this.undecided.clear();
   }
 
   /** Unless somebody speaks then. */
@@ -112,8 +117,7 @@ export class Turns {
     clearTimeout(this.timer);
     if (!this.wanted || !this.inSession) {
       this.bot.hold();
-      for (const utterance of this.undecided) this.measurements.outcome(utterance, "abandoned");
-      this.undecided.clear();
+      this.#decide("abandoned");
       if (this.inSession && (this.state === "talking" || this.state === "held")) {
         this.#tell("listening");
       }
