@@ -38,6 +38,9 @@ __all__ = [
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
+ELSEWHERE = "stt.test"
+"""This machine by a name that is not localhost: over HTTP browsers do not trust it."""
+
 ARGUMENTS = (
     "--headless=new",
     "--no-sandbox",
@@ -49,6 +52,7 @@ ARGUMENTS = (
     "--disable-sync",
     "--use-fake-device-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
+    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
 )
 
 OpenDemo = Callable[..., DemoPage]

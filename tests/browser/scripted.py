@@ -15,10 +15,14 @@ SENTENCE = "Twelve words of which some are sure and others are hardly heard"
 
 
 class ScriptedServer:
-    """Takes the place of a page's WebSocket; `received` are the page's JSON messages."""
+    """Takes the place of a page's WebSocket; `received` are the page's JSON messages.
+
+    `config` is what it says is in effect, besides what it is asked for.
+    """
 
     def __init__(self) -> None:
         self.received: list[dict[str, Any]] = []
+        self.config: dict[str, Any] = {}
         self._socket: WebSocketRoute | None = None
         self._seq = 0
 
@@ -36,7 +40,8 @@ class ScriptedServer:
         asked = json.loads(message)
         self.received.append(asked)
         if asked["type"] == "start_session":
-            self.say("session_started", config={}, ignored_fields=[], model="scripted")
+            config = self.config | asked["session_config"]
+            self.say("session_started", config=config, ignored_fields=[], model="scripted")
         elif asked["type"] == "end_session":
             self.say("session_ended", reason="end_session", audio={}, segments=0)
 

@@ -149,3 +149,43 @@ def test_an_interrupted_bot_listens_until_the_turn_is_over(
     talk.wait("off")
     assert talk.told[-1] == "listening"
     assert [each["outcome"] for each in talk.barge_ins] == ["confirmed"]
+
+
+def test_a_turn_whose_last_words_never_come_does_not_silence_the_bot(
+    open_demo: OpenDemo, real_server: RealServer
+) -> None:
+    talk = Talk(open_demo, real_server.http_url)
+    talk.onset(1, 1_000)
+    talk.server.final(1, 1_000, end_of_turn=False)
+    talk.server.speech_ended(1, 1_000, 5_000)
+    # Before the bot has given the rest of that turn up.
+    talk.wait("listening")
+    talk.server.onset(2, 5_500)
+    talk.server.speech_ended(2, 5_500, 9_000)
+    talk.server.final(2, 5_500)
+    talk.wait("talking")
+    # And where the end came first.
+    talk.onset(3, 10_000)
+    talk.server.speech_ended(3, 10_000, 12_000)
+    talk.server.final(3, 10_000, end_of_turn=False)
+    talk.wait("listening")
+    talk.wait("talking")
+
+
+def test_a_rejection_leaves_the_bot_silent_for_words_that_are_on_their_way(
+    open_demo: OpenDemo, real_server: RealServer
+) -> None:
+    talk = Talk(open_demo, real_server.http_url)
+    talk.onset(1, 1_000)
+    talk.server.speech_ended(1, 1_000, 2_000)
+    talk.server.onset(2, 2_500)
+    talk.server.rejected(2, 2_500, reason="noise")
+    talk.demo.page.get_by_text("Taken back: no speech").wait_for()
+    talk.wait("held")
+    # What was said before the bot talked is no interruption.
+    talk.server.final(0, 100, "Earlier.")
+    talk.demo.page.locator("#utterances").get_by_text("Earlier.").wait_for()
+    talk.wait("held")
+    talk.server.final(1, 1_000)
+    talk.wait("talking")
+    assert [each["outcome"] for each in talk.barge_ins] == ["confirmed"]

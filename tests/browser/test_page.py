@@ -26,6 +26,14 @@ DROP = """async ([name, path]) => {
     new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
 }"""
 
+PAINTED_AS_SPEECH = """() => {
+  const canvas = document.getElementById("waveform");
+  // The wave itself does not reach the edge.
+  const edge = new OffscreenCanvas(canvas.width, 1).getContext("2d");
+  edge.drawImage(canvas, 0, 0);
+  return edge.getImageData(0, 0, canvas.width, 1).data.some((value) => value > 0);
+}"""
+
 FOCUSABLE = "button, input, select, textarea, summary, [tabindex='0']"
 
 
@@ -123,6 +131,22 @@ def test_words_are_shaded_by_their_confidence(
     assert demo.page.locator(".partial:visible").count() == 0
 
 
+def test_the_waveform_of_a_session_begins_empty(
+    open_demo: OpenDemo, real_server: RealServer, scripted: ScriptedServer
+) -> None:
+    demo = open_demo(real_server.http_url, prepare=scripted.attach)
+    demo.start_microphone()
+    demo.wait_heard(0.5)
+    scripted.onset(1, 100)
+    demo.page.locator("#vad[data-state=speech]").wait_for()
+    demo.wait_heard(1.0)
+    assert demo.page.evaluate(PAINTED_AS_SPEECH)
+    demo.stop()
+    demo.start_microphone()
+    demo.wait_heard(0.5)
+    assert not demo.page.evaluate(PAINTED_AS_SPEECH)
+
+
 def test_a_recording_can_be_dropped(
     open_demo: OpenDemo, real_server: RealServer, scripted: ScriptedServer
 ) -> None:
@@ -152,14 +176,43 @@ def test_settings_reach_the_server_at_the_start_and_on_the_way(
     assert config["fasttalk_mode"] is config["interim_results"] is True
     assert page.get_by_label("Audio format").is_disabled()
     page.get_by_label("Silence that ends an utterance").fill("800")
-    page.get_by_label("Language").fill("")
+    page.get_by_label("Language").fill("de")
     page.get_by_label("The answer is expected to be").select_option("command")
     demo.stop()
     assert [each["config"] for each in scripted.of_type("configure")] == [
         {"endpoint_silence_ms": 800},
-        {"language": None},
+        {"language": "de"},
     ]
     assert scripted.of_type("context_update")[-1]["data"] == {"expected_response_type": "command"}
+
+
+def test_the_servers_settings_hold_until_somebody_changes_them(
+    open_demo: OpenDemo, real_server: RealServer, scripted: ScriptedServer
+) -> None:
+    scripted.config = {
+        "language": "de",
+        "endpoint_silence_ms": 730,
+        "buffer_duration": 3.5,
+        "vad_sensitivity": 1,
+    }
+    demo = open_demo(real_server.http_url, prepare=scripted.attach)
+    page = demo.page
+    page.get_by_role("heading", name="Settings").click()
+    shown = page.locator("#settings output")
+    assert shown.all_inner_texts() == ["as the server is set"] * 3
+    language = page.get_by_label("Language")
+    demo.start_microphone()
+    assert language.input_value() == "de"
+    assert shown.all_inner_texts() == ["730 ms", "3.5 s", "1 of 3"]
+    language.fill("")
+    page.get_by_label("Strictness").fill("3")
+    demo.stop()
+    demo.start_microphone()
+    first, second = (each["session_config"] for each in scripted.of_type("start_session"))
+    assert scripted.config.keys().isdisjoint(first)
+    assert second == first | {"language": None, "vad_sensitivity": 3}
+    assert shown.all_inner_texts() == ["730 ms", "3.5 s", "3 of 3"]
+    demo.stop()
 
 
 def test_a_long_session_takes_no_more_than_a_short_one(

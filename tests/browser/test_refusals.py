@@ -13,7 +13,7 @@ from hashlib import sha256
 import psutil
 import pytest
 
-from tests.browser.conftest import OpenDemo
+from tests.browser.conftest import ELSEWHERE, OpenDemo
 from tests.browser.demo_page import DemoPage
 
 pytestmark = pytest.mark.browser
@@ -78,8 +78,9 @@ def test_a_full_server_says_so(open_demo: OpenDemo, start_server: StartServer) -
     play_sample(second)
     assert second.wait_notice() == "The server is full (1 of 1 connections). Try again in a moment."
     first.stop()
-    second.page.get_by_role("button", name="Try again").click()
+    second.page.get_by_role("button", name="Try again").press("Enter")
     second.wait_live()
+    assert second.page.locator("#stop").evaluate("stop => stop === document.activeElement")
     assert second.notice == ""
 
 
@@ -126,3 +127,21 @@ def test_a_refused_microphone_is_told(open_demo: OpenDemo, start_server: StartSe
     demo.page.get_by_role("button", name="Start the microphone").click()
     assert "not allowed" in demo.wait_notice()
     demo.wait_idle(5)
+
+
+def test_a_page_that_may_not_use_audio_says_where_it_may(
+    open_demo: OpenDemo, start_server: StartServer
+) -> None:
+    http_url, _ = start_server()
+    demo = open_demo(http_url.replace("127.0.0.1", ELSEWHERE))
+    demo.expects_errors = True  # Chromium notes which headers it ignores there
+    for name in ("Start the microphone", "Play the sample"):
+        demo.page.get_by_role("button", name=name).click()
+        assert "only over HTTPS or on localhost" in demo.wait_notice()
+        demo.wait_idle(5)
+        demo.page.get_by_role("button", name="Close this message").press("Enter")
+        start = demo.page.get_by_role("button", name="Start the microphone")
+        assert start.evaluate("start => start === document.activeElement")
+    demo.page.get_by_role("heading", name="On the wire").click()
+    demo.page.get_by_role("button", name="Copy").click()
+    assert "does not let this page copy" in demo.wait_notice()

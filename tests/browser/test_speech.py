@@ -102,7 +102,8 @@ def test_a_recording_is_transcribed_and_its_words_light_up_as_they_are_heard(
             # It came too late, or is shorter than a frame of a busy machine.
             assert word["cameAt"] > heard_s or end_s - start_s < 2 * FRAME_S, word
     print(f"{len(lags_s)} of {len(words)} words were lit, {median(lags_s) * 1000:.0f} ms behind")
-    assert len(lags_s) >= len(words) / 4  # all but a few, where nothing else needs the machine
+    # An idle machine lights them all; a busy one brings some too late, each of which was seen above.
+    assert len(lags_s) >= 0.75 * len(words)
     assert min(lags_s) > -FRAME_S
     assert median(lags_s) < 2 * FRAME_S
 

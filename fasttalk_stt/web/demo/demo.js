@@ -4,7 +4,7 @@ import { Bot } from "./bot.js";
 import { Measurements } from "./measurements.js";
 import { fetchFile, onDrop, openFile, openMicrophone, openSample } from "./opening.js";
 import { Panels } from "./panels.js";
-import { Told, explainEnd, explainLoss, explainRefusal } from "./refusals.js";
+import { INSECURE, Told, explainEnd, explainLoss, explainRefusal } from "./refusals.js";
 import { Session } from "./session.js";
 import { Settings } from "./settings.js";
 import { Capture, measure } from "./sources.js";
@@ -84,11 +84,15 @@ class Demo {
       this.#turns?.want(target.checked);
     };
     byId("log-clear").onclick = () => this.log.clear();
-    byId("log-copy").onclick = () => navigator.clipboard?.writeText(this.log.text());
-    byId("notice-close").onclick = () => this.panels.notice(null);
+    byId("log-copy").onclick = () => this.#copyLog();
+    byId("notice-close").onclick = () => {
+      this.panels.notice(null);
+      this.panels.focus();
+    };
     byId("notice-again").onclick = () => {
       this.panels.notice(null);
       if (this.#retry) this.#start(this.#retry);
+      this.panels.focus();
     };
     byId("credential-box").onclose = ({ target }) => {
       if (target.returnValue !== "ok" || !this.#retry) return;
@@ -100,6 +104,14 @@ class Demo {
     addEventListener("pagehide", () => this.#session?.close());
   }
 
+  async #copyLog() {
+    try {
+      await navigator.clipboard.writeText(this.log.text());
+    } catch {
+      this.panels.notice("The browser does not let this page copy. Select the messages and copy them yourself.");
+    }
+  }
+
   /** Opens a source, then a session for it. What fails is told, with a button to try again. */
   async #start(open) {
     if (this.state !== "idle") return;
@@ -108,6 +120,7 @@ class Demo {
     this.#retry = open;
     this.#become("starting");
     this.panels.notice(null);
+    this.waveform.clear();
     try {
       await this.#prepareAudio();
       const source = await open();
@@ -127,6 +140,7 @@ class Demo {
 
   /** The audio graph, made at the first click: browsers allow no sound before. */
   async #prepareAudio() {
+    if (!window.isSecureContext) throw new Told(INSECURE);
     if (!this.#context) {
       const context = new AudioContext({ latencyHint: "interactive" });
       await context.audioWorklet.addModule("worklets.js");
@@ -207,6 +221,7 @@ class Demo {
     this.log.received(message);
     const { data, type } = message;
     if (type === "session_started") {
+      this.settings.show(message.config);
       if (this.#source.kind === "microphone") {
         this.#source.start(this.#capture.input, () => this.#sourceGone());
       }

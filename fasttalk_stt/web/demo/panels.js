@@ -73,6 +73,12 @@ export class Panels {
     }
   }
 
+  /** For who works with the keyboard, where the button that was pressed is gone. */
+  focus() {
+    const { byId } = this;
+    (byId("stop").hidden ? byId("microphone") : byId("stop")).focus();
+  }
+
   /** The level of a frame in dBFS. */
   level(db) {
     const { byId } = this;

@@ -8,6 +8,10 @@ export class Told extends Error {}
 
 export const UNREACHABLE = "The server cannot be reached. Is it running, and is the network there?";
 
+/** Neither the microphone nor the audio thread is to be had there. */
+export const INSECURE =
+  "Browsers let a page work with audio only over HTTPS or on localhost. Open this page that way.";
+
 /** {kind, text}; kind "credential" where one is missing or wrong, else "server". */
 export async function explainRefusal(credential) {
   let answer;
@@ -88,8 +92,6 @@ export function explainMicrophone(error) {
     case "NotReadableError":
     case "AbortError":
       return "The microphone is in use elsewhere or does not answer. Close the other program, or choose a file.";
-    case "InsecureContextError":
-      return "Browsers give a microphone only to pages over HTTPS or on localhost. Open the page that way, or choose a file.";
     default:
       return `The microphone cannot be opened (${error.name}). Choose a file instead.`;
   }

@@ -39,7 +39,6 @@ export class Capture {
 export class Microphone {
   /** Asks for the microphone; rejects with what getUserMedia rejects with. */
   static async open(context, { echoCancellation }) {
-    if (!navigator.mediaDevices) throw new DOMException("no secure context", "InsecureContextError");
     const stream = await navigator.mediaDevices.getUserMedia({
       // The model was trained on speech as it is: nothing but the echo is taken away.
       audio: { echoCancellation, noiseSuppression: false, autoGainControl: false, channelCount: 1 },

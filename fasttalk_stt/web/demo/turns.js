@@ -22,9 +22,9 @@ export class Turns {
     this.state = "off";
     this.wanted = false;
     this.inSession = false;
-    this.open = new Set();
+    this.open = new Set(); // utterances whose voice goes on
+    this.undecided = new Set(); // while held: onsets that neither a text nor a rejection has answered
     this.timer = null;
-    this.heldBy = null;
   }
 
   /** The switch: whether the bot is to talk. */
@@ -56,11 +56,17 @@ export class Turns {
         break;
       case "transcription":
         this.#heard(utterance);
-        if (message.data.metadata.end_of_turn) this.#over(utterance);
+        if (message.data.metadata.end_of_turn) {
+          this.open.delete(utterance);
+          this.#replyIn(REPLY_AFTER_MS);
+        } else if (!this.open.has(utterance)) {
+          this.#replyIn(GIVE_UP_AFTER_MS);
+        }
         break;
       case "speech_ended":
-        // The text that ends the turn may have been sent already, as words of a flush.
-        if (this.state !== "held") this.#replyIn(GIVE_UP_AFTER_MS, utterance);
+        this.open.delete(utterance);
+        // All words may be there already: then no text says that the turn is over.
+        if (this.state !== "held") this.#replyIn(GIVE_UP_AFTER_MS);
         break;
     }
   }
@@ -68,9 +74,10 @@ export class Turns {
   #onset(data) {
     clearTimeout(this.timer);
     this.open.add(data.utterance);
-    if (this.state !== "talking") return;
+    if (this.state !== "talking" && this.state !== "held") return;
+    this.undecided.add(data.utterance);
+    if (this.state === "held") return;
     this.bot.hold();
-    this.heldBy = data.utterance;
     this.measurements.bargeIn(data);
     this.#become("held");
   }
@@ -78,40 +85,39 @@ export class Turns {
   #rejected({ utterance, reason }) {
     this.open.delete(utterance);
     if (this.state !== "held") {
-      if (this.open.size === 0) this.#settle();
+      this.#replyIn(REPLY_AFTER_MS);
       return;
     }
     this.measurements.outcome(utterance, REJECTED + reason);
-    if (this.open.size > 0) return;
-    this.#talk(false);
+    this.undecided.delete(utterance);
+    if (this.undecided.size === 0) this.#talk(false);
   }
 
   #heard(utterance) {
-    if (this.state !== "held") return;
-    this.measurements.outcome(utterance, "confirmed");
+    // Words from before the bot talked decide nothing.
+    if (!this.undecided.has(utterance)) return;
+    this.#decide("confirmed");
     if (this.sendsInterrupt()) this.send({ type: "interrupt", reason: "barge_in" });
     this.#tell("listening");
     this.#become("listening");
   }
 
-  #over(utterance) {
-    this.open.delete(utterance);
-    this.#replyIn(REPLY_AFTER_MS, utterance);
+  #decide(outcome) {
+    for (const utterance of this.undecided) this.measurements.outcome(utterance, outcome);
+    this.undecided.clear();
   }
 
-  #replyIn(ms, utterance) {
+  /** Unless somebody speaks then. */
+  #replyIn(ms) {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
-      this.open.delete(utterance);
-      this.#settle();
-    }, ms);
+    this.timer = setTimeout(() => this.#settle(), ms);
   }
 
   #settle() {
     clearTimeout(this.timer);
     if (!this.wanted || !this.inSession) {
       this.bot.hold();
-      if (this.state === "held") this.measurements.outcome(this.heldBy, "abandoned");
+      this.#decide("abandoned");
       if (this.inSession && (this.state === "talking" || this.state === "held")) {
         this.#tell("listening");
       }

@@ -30,6 +30,7 @@ export class Waveform {
     return PEAKS_PER_FRAME;
   }
 
+  /** For a new session: speech that was open in the last one will never be ended. */
   clear() {
     for (const list of [this.peaks, this.marks, this.speech, this.talking]) list.clear();
   }
