@@ -157,7 +157,7 @@ class Resume:
     onset_ms: Annotated[
         int | None,
         "`audio_start_ms` of that onset, if it is known: one that is not heard again within a second "
-        "behind it is rejected",
+        "of it is rejected",
     ] = _holds(Nullable(_POSITION), None)
     text: Annotated[
         str, "what of `utterance` was transcribed already: it goes on where it was cut"
@@ -261,7 +261,7 @@ class SessionConfig:
     endpoint_silence_ms: Annotated[
         int,
         "the silence that ends an utterance that seems finished. `ENDPOINTER` may wait up to 3 times as "
-        "long behind unfinished words, `expected_response_type` scales it by 0.7 to 1.5; it is never "
+        "long after unfinished words, `expected_response_type` scales it by 0.7 to 1.5; it is never "
         "longer than the server's `MAX_SILENCE_DURATION`, whatever is shown here",
     ] = _holds(Integer(100, 5000, "milliseconds"), 500, configurable=True)
     vad_sensitivity: Annotated[

@@ -110,7 +110,7 @@ class SegmentMetadata:
     latency_ms: Annotated[
         FractionalMilliseconds,
         "from the arrival of the segment's last sample to sending this. For `speech_end`, whose segment ends "
-        "at most 0.3 s behind the voice, it includes the rest of the endpoint's silence; for `buffer_full` "
+        "at most 0.3 s after the voice, it includes the rest of the endpoint's silence; for `buffer_full` "
         "the wait until the words were stable",
     ]
 
