@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import attrs
@@ -40,6 +41,33 @@ SPECIFIED_DEFAULTS = {
 def test_defaults_are_those_of_the_contract() -> None:
     effective = {each.variable: each.value for each in Settings().effective({})}
     assert {name: effective[name] for name in SPECIFIED_DEFAULTS} == SPECIFIED_DEFAULTS
+
+
+def test_every_variable_stands_in_the_page_of_settings() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "settings.md").read_text(encoding="utf-8")
+    told = re.findall(
+        r"`([A-Z_]+)`",
+        "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `")),
+    )
+    variables = [attribute.metadata["variable"] for attribute in attrs.fields(Settings)]
+    assert sorted(told) == sorted(variables)
+
+
+def test_the_page_of_settings_has_the_defaults() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "settings.md").read_text(encoding="utf-8")
+    effective = {each.variable: each.value for each in Settings().effective({})}
+    rows = re.findall(r"^\| `([A-Z_]+)` \| ([^|]*) \|", page, re.MULTILINE)
+    assert len(rows) > 40
+    for variable, default in rows:
+        value = effective[variable]
+        if value is None or value == ():
+            assert default == "unset" or variable in {"MODEL_CACHE", "MODEL_FALLBACKS", "LOG_FILE"}
+        elif isinstance(value, bool):
+            assert default == str(value).lower(), variable
+        elif isinstance(value, int | float):
+            assert float(default) == value, variable
+        else:
+            assert default == value, variable
 
 
 def test_every_attribute_is_named_after_its_variable() -> None:

@@ -65,8 +65,8 @@ class Page:
         yield self._document["info"]["description"]
         yield (
             "For programs the same is an [AsyncAPI](https://www.asyncapi.com) document, which a server "
-            "shows at `/asyncapi.json`; the HTTP side is at `/openapi.json`. How to use all this is in "
-            "the [README](../README.md)."
+            "shows at `/asyncapi.json`; the HTTP side is at `/openapi.json`. How the messages play together "
+            "is in the [guide](protocol-guide.md)."
         )
 
     def _connection(self) -> Iterator[str]:
@@ -160,7 +160,16 @@ class Page:
             "that have a close code."
         )
         yield _table(
-            ("code", "category", "severity", "recoverable", "retry_after", "close code"),
+            (
+                "code",
+                "what happened",
+                "then",
+                "category",
+                "severity",
+                "recoverable",
+                "retry_after",
+                "close code",
+            ),
             (
                 (f"`{code}`", *("" if each is None else _plain(each) for each in kind.values()))
                 for code, kind in self._channel["x-errors"].items()

@@ -20,6 +20,7 @@ from fasttalk_stt.protocol.codec import (
     encode_server_message,
 )
 from fasttalk_stt.protocol.config import SessionConfig
+from fasttalk_stt.protocol.error_meanings import ERROR_MEANINGS
 from fasttalk_stt.protocol.errors import CLOSE_MEANINGS, ERROR_KINDS
 from fasttalk_stt.protocol.examples import client_examples, server_examples
 from fasttalk_stt.protocol.payloads import client_payload, server_payload
@@ -175,7 +176,10 @@ def _channel(messages: Iterable[str]) -> dict[str, Any]:
 
 def _error_kind(code: str) -> dict[str, Any]:
     kind = ERROR_KINDS[code]
+    meaning = ERROR_MEANINGS[code]
     return {
+        "meaning": meaning.happened,
+        "then": meaning.then,
         "category": kind.category.value,
         "severity": kind.severity.value,
         "recoverable": kind.recoverable,

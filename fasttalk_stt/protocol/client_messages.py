@@ -42,21 +42,32 @@ class Configure:
 
 @frozen
 class FlushBuffer:
-    """Transcribe what is buffered now; answered by exactly one `transcription`."""
+    """Transcribe what is buffered now; answered by exactly one `transcription`.
+
+    Its reason is `flush`. It is empty if there was nothing, or if an interrupt discarded it; where it fails
+    its `error` is the answer.
+    """
 
     type: ClassVar[str] = "flush_buffer"
 
 
 @frozen
 class EndSession:
-    """Transcribe what is pending, then end the session; answered by `session_ended`."""
+    """Transcribe what is pending, then end the session; answered by `session_ended`.
+
+    The connection stays open for another session.
+    """
 
     type: ClassVar[str] = "end_session"
 
 
 @frozen
 class Interrupt:
-    """Barge-in: stop what is stale."""
+    """Barge-in: stop what is stale.
+
+    It cancels everything older than what is being said; in `fasttalk_mode` the last reported utterance is
+    kept even if it has ended.
+    """
 
     type: ClassVar[str] = "interrupt"
     reason: Annotated[str | None, "the client's own, for the logs"] = None
@@ -69,13 +80,15 @@ class Interrupt:
 
 @frozen
 class ContextUpdate:
-    """What the conversation is doing; what is left out or null stays as it was."""
+    """What the conversation is doing, which tunes endpoints and onsets; what is left out or null stays."""
 
     type: ClassVar[str] = "context_update"
     conversation_state: Annotated[ConversationState | None, "what the bot does"] = None
-    expected_response_type: Annotated[ResponseType | None, "what the user is expected to say"] = (
-        None
-    )
+    expected_response_type: Annotated[
+        ResponseType | None,
+        "what the user is expected to say: the answer to a question of the bot, a command, or (at first) "
+        "anything",
+    ] = None
     language_context: Annotated[
         str | None,
         Facet(LanguageTag().schema()),

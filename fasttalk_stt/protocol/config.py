@@ -126,34 +126,46 @@ class _ResumeWords:
 class Resume:
     """Where a session whose connection was lost goes on: what the client knows of it."""
 
-    session_id: Annotated[str, "the session that goes on"] = _holds(Identifier(_MAX_ID_CHARS))
+    session_id: Annotated[
+        str,
+        "the session that goes on. Where its old connection is still open, that is closed with 1008",
+    ] = _holds(Identifier(_MAX_ID_CHARS))
     committed_ms: Annotated[
-        int, "the last `audio_committed_ms` that came: the session's clock goes on from here"
+        int,
+        "the highest `audio_committed_ms` that came: the session's clock goes on from here, and audio "
+        "before it is context for the voice detector, never text again",
     ] = _holds(_POSITION)
     audio_from_ms: Annotated[
         int,
-        "where the audio begins that is sent now: up to 30 s before `committed_ms`, not after it; what "
-        "lies before `committed_ms` is only heard as context",
+        "where the audio begins that is sent now: up to 30 s before `committed_ms` (2 s are of use), not "
+        "after it; the sample is floor(ms x rate / 1000)",
     ] = _holds(_POSITION)
-    seq: Annotated[int, "the last `seq` that came"] = _holds(_COUNT)
+    seq: Annotated[int, "of the last message that came; the next one has `seq` + 1"] = _holds(
+        _COUNT
+    )
     utterance: Annotated[
         int,
         "the oldest utterance that is under way: its onset was reported, or text of it came, and "
-        "neither its last text nor a rejection; with none under way, the last that is over",
+        "neither its last text nor a rejection; with none under way, the last that is over (0: there was "
+        "none)",
     ] = _holds(_COUNT)
     onset_reported: Annotated[
         bool | int,
         "the last utterance whose onset was reported, or true for `utterance`; false with none under "
-        "way",
+        "way. None up to there is reported again",
     ] = _holds(_Reported())
-    onset_ms: Annotated[int | None, "where that onset was"] = _holds(Nullable(_POSITION), None)
-    text: Annotated[str, "what of `utterance` was transcribed"] = _holds(
-        Text(_MAX_RESUME_CHARS), ""
-    )
+    onset_ms: Annotated[
+        int | None,
+        "`audio_start_ms` of that onset, if it is known: one that is not heard again within a second "
+        "of it is rejected",
+    ] = _holds(Nullable(_POSITION), None)
+    text: Annotated[
+        str, "what of `utterance` was transcribed already: it goes on where it was cut"
+    ] = _holds(Text(_MAX_RESUME_CHARS), "")
     words: Annotated[
         tuple[ResumeWord, ...],
-        "the latest words that came, with their times: what is said next is heard as going on from "
-        "those between `audio_from_ms` and `committed_ms`",
+        "the latest words that came, each with `word`, `start_ms` and `end_ms`: what is said next is heard "
+        "as going on from those between `audio_from_ms` and `committed_ms`, with fewer mistakes",
     ] = _holds(_ResumeWords(), ())
 
     @property
@@ -221,7 +233,8 @@ class SessionConfig:
 
     language: Annotated[
         str | None,
-        "ISO 639-1 or BCP 47, such as `en` or `en-US`; null detects it, and each text names its own",
+        "ISO 639-1 or BCP 47, such as `en` or `en-US`; what the model does not know is refused. null detects "
+        "it, which makes short utterances slower, and each text names its own",
     ] = _holds(Nullable(LanguageTag()), None, configurable=True)
     enable_timestamps: Annotated[bool, "times and confidences of words in each text"] = _holds(
         Boolean(), True, configurable=True
@@ -230,7 +243,9 @@ class SessionConfig:
         bool, "whether to look for speech; without, audio is cut by `buffer_duration` alone"
     ] = _holds(Boolean(), True)
     buffer_duration: Annotated[
-        float, "in continuous speech, how much may wait before finished words are committed"
+        float,
+        "in continuous speech, finished words are committed once so much waits, mostly within 1.5 s after "
+        "that",
     ] = _holds(Number(0.5, 20.0, "seconds"), 2.0, configurable=True)
     interim_results: Annotated[bool, "`partial_transcription` while somebody speaks"] = _holds(
         Boolean(), False, configurable=True
@@ -240,12 +255,15 @@ class SessionConfig:
     ] = _holds(Boolean(), False)
     barge_in_enabled: Annotated[
         bool,
-        "an onset while the bot thinks or speaks stops what is stale; left out, it is as "
+        "an onset while the bot thinks or speaks withholds what is stale; left out, it is as "
         "`fasttalk_mode` is",
     ] = _holds(Boolean(), False, configurable=True)
-    endpoint_silence_ms: Annotated[int, "the silence that ends an utterance"] = _holds(
-        Integer(100, 5000, "milliseconds"), 500, configurable=True
-    )
+    endpoint_silence_ms: Annotated[
+        int,
+        "the silence that ends an utterance that seems finished. `ENDPOINTER` may wait up to 3 times as "
+        "long after unfinished words, `expected_response_type` scales it by 0.7 to 1.5; it is never "
+        "longer than the server's `MAX_SILENCE_DURATION`, whatever is shown here",
+    ] = _holds(Integer(100, 5000, "milliseconds"), 500, configurable=True)
     vad_sensitivity: Annotated[
         int, "how sure it must be that somebody speaks: 0 easily triggered ... 3 strict"
     ] = _holds(Integer(0, 3, senses=("easily triggered", "strict")), 2, configurable=True)
@@ -255,9 +273,11 @@ class SessionConfig:
     sample_rate: Annotated[int, "of the audio; other rates than 16000 are resampled"] = _holds(
         Integer(8_000, 48_000, "hertz"), 16_000
     )
-    vocabulary: Annotated[tuple[str, ...], "names and terms to favour"] = _holds(
-        Phrases(max_entries=64, max_chars=128), (), configurable=True
-    )
+    vocabulary: Annotated[
+        tuple[str, ...],
+        "names and terms to favour; each request then costs the model's full window of 30 s, so short "
+        "utterances are much slower on a CPU",
+    ] = _holds(Phrases(max_entries=64, max_chars=128), (), configurable=True)
     eager_results: Annotated[
         bool, "`eager_transcription` at a pause, before it is known to be the endpoint"
     ] = _holds(Boolean(), False, configurable=True)
@@ -267,7 +287,8 @@ class SessionConfig:
     session_id: Annotated[
         str | None,
         "the caller's own name for the session, by default a UUID. One that is live is taken over by "
-        "the same principal and refused to another.",
+        "the same key, token subject or (without credentials) address; to anybody else it is an "
+        "`invalid_config`",
     ] = _holds(Nullable(Identifier(_MAX_ID_CHARS)), None)
     user_id: Annotated[str | None, "echoed in `metadata` and in logs"] = _holds(
         Nullable(Text(_MAX_ID_CHARS)), None

@@ -53,9 +53,10 @@ CLOSE_MEANINGS: dict[int, str] = {
     CloseCode.GOING_AWAY: "the server stops: connect again, which reaches another replica",
     CloseCode.POLICY: "too many errors or messages, a credential that is no longer good, or the session "
     "was taken over by another connection",
-    CloseCode.TOO_BIG: "a message was too big",
+    CloseCode.TOO_BIG: "a message over 1 MiB",
     CloseCode.INTERNAL: "a fault of the server",
-    CloseCode.TRY_AGAIN_LATER: "no room: try again later",
+    CloseCode.TRY_AGAIN_LATER: "the server is full: the connection was let in with `?resume=1` and did not "
+    "resume a session",
 }
 """What each tells a client; an `error` with the reason comes before those that are not normal."""
 

@@ -92,17 +92,26 @@ class SegmentMetadata:
     chunks_count: Annotated[Count, "the frames it was received in"]
     reason: Annotated[
         SegmentReason,
-        "what cut it: the endpoint, `buffer_duration` of speech, a silence that the endpoint did not "
-        "wait for, `flush_buffer` or `end_session`",
+        "what cut it. `speech_end`: the endpoint. `buffer_full`: committed while somebody speaks on. "
+        "`max_silence`: the endpoint would have waited longer than the server allows. `flush`: "
+        "`flush_buffer`. `session_end`: `end_session`",
     ]
     audio_start_ms: AudioStart
     language: Annotated[str | None, "the language that was heard"]
     language_confidence: Annotated[Share | None, "how sure that is; null where it was given"]
-    end_of_turn: Annotated[bool, "whether the speaker is taken to have finished"]
+    end_of_turn: Annotated[
+        bool,
+        "whether it ends the utterance. Where the end has no text (a flush or a commit took the last words, "
+        "an interrupt discarded the rest) no text says so: take `speech_ended` or the next utterance as the "
+        "end too",
+    ]
     model: Annotated[str, "which model made the text"]
     compute_ms: Annotated[FractionalMilliseconds, "time of the engine and the alignment"]
     latency_ms: Annotated[
-        FractionalMilliseconds, "from the arrival of the segment's last sample to sending this"
+        FractionalMilliseconds,
+        "from the arrival of the segment's last sample to sending this. For `speech_end`, whose segment ends "
+        "at most 0.3 s after the voice, it includes the rest of the endpoint's silence; for `buffer_full` "
+        "the wait until the words were stable",
     ]
 
 
@@ -116,7 +125,8 @@ class TranscriptionData:
     text: Annotated[str, "what was said; empty only where a flush found nothing"]
     processing_time_ms: Annotated[
         FractionalMilliseconds,
-        "from the later of segment closed and request started to text ready",
+        "from the later of segment closed and request started to text ready: 0 where the text was there "
+        "before, as mostly at an endpoint, and for words committed from a draft",
     ]
     audio_duration_ms: Annotated[Milliseconds, "the segment's length"]
     metadata: Annotated[SegmentMetadata, "how it came about"]
@@ -175,7 +185,10 @@ class VoiceActivityData:
 
 @frozen
 class VoiceActivityDetected:
-    """Somebody begins to speak: once for an utterance, only in `fasttalk_mode`. Stop the bot."""
+    """Somebody begins to speak: once for an utterance, only in `fasttalk_mode`. Stop or duck the bot.
+
+    It is answered by text or by exactly one `voice_activity_rejected`, always.
+    """
 
     type: ClassVar[str] = "voice_activity_detected"
     data: VoiceActivityData
@@ -187,7 +200,12 @@ class RejectionData:
 
     utterance: Utterance
     audio_start_ms: AudioStart
-    reason: Annotated[RejectionReason, "why it is none"]
+    reason: Annotated[
+        RejectionReason,
+        '`noise`, `too_short`: the bot may go on. `backchannel`: an "mm-hm" while the bot speaks, it may '
+        "go on too. `interrupted`: an `interrupt` of the client discarded it; speech that goes on is "
+        "reported anew. `failed`: the engine failed on it",
+    ]
     text: Annotated[
         str | None, "what was said, where the reason is `backchannel`; else left out"
     ] = field(default=None, metadata=OMIT_NONE)
@@ -205,7 +223,8 @@ class VoiceActivityRejected:
 class EagerTranscription:
     """The text at a pause, before it is known to be the endpoint; only with `eager_results`.
 
-    Followed by a `transcription` of the very same text, or by `eager_retracted`.
+    Followed by a `transcription` of the very same text, or by `eager_retracted`. It needs no
+    `fasttalk_mode`. It is not sent while an older result is outstanding, nor for a backchannel.
     """
 
     type: ClassVar[str] = "eager_transcription"
@@ -218,7 +237,11 @@ class RetractionData:
 
     utterance: Utterance
     audio_start_ms: AudioStart
-    reason: Annotated[RetractionReason, "what became of it"]
+    reason: Annotated[
+        RetractionReason,
+        "`resumed`: somebody speaks on. `interrupted`: an `interrupt` of the client. `failed`: the engine "
+        "failed on it. `superseded`: it was cut otherwise, as by a flush",
+    ]
 
 
 @frozen
@@ -305,7 +328,7 @@ class Pong:
 class AudioAccount:
     """What became of all audio received; the last four sum to the first."""
 
-    received_ms: Annotated[Milliseconds, "all of it"]
+    received_ms: Annotated[Milliseconds, "all of it, the sum of the four below"]
     transcribed_ms: Annotated[Milliseconds, "what texts and backchannels were made of"]
     silence_ms: Annotated[Milliseconds, "where nobody spoke"]
     discarded_ms: Annotated[Milliseconds, "interrupted, failed or refused"]

@@ -360,6 +360,8 @@ async def test_monitoring_port(tmp_path: Path) -> None:
         assert (await client.get(path, headers=dict(bearer(KEY)))).status_code == 401
         right = dict(bearer("operators-only-0123456789"))
         assert (await client.get(path, headers=right)).status_code == 200
+    assert (await client.get("/dashboard/")).status_code == 200
+    assert (await client.get("/dashboard/data")).status_code == 401
     # A key of the main port opens nothing here, and no token is needed where none is set.
     assert (await Door(Gate()).monitoring_app.test_client().get("/stats")).status_code == 200
 

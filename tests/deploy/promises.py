@@ -10,7 +10,7 @@ VARIABLES = frozenset(attribute.metadata["variable"] for attribute in attrs.fiel
 DEFAULTS = Settings()
 
 AFTER_DRAIN_S = 15.0
-"""What a grace period has beyond DRAIN_TIMEOUT, as the README says: a model call that cannot be interrupted
-and the end of the process."""
+"""What a grace period has beyond DRAIN_TIMEOUT, as docs/deployment.md says: a model call that cannot be
+interrupted and the end of the process."""
 
 USER_ID = 10001

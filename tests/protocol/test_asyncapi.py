@@ -23,6 +23,7 @@ from fasttalk_stt.protocol.codec import (
     encode_server_message,
 )
 from fasttalk_stt.protocol.config import SessionConfig
+from fasttalk_stt.protocol.error_meanings import ERROR_MEANINGS
 from fasttalk_stt.protocol.errors import CLOSE_MEANINGS, ERROR_KINDS, CloseCode
 from fasttalk_stt.protocol.examples import client_examples, server_examples
 from fasttalk_stt.protocol.server_messages import ServerMessage
@@ -90,7 +91,7 @@ def test_every_message_and_every_field_is_told() -> None:
 def test_errors_and_close_codes_are_told() -> None:
     channel = DOCUMENT["channels"][CHANNEL]
     assert SCHEMAS["ErrorDetail"]["properties"]["code"]["enum"] == list(ERROR_KINDS)
-    assert set(channel["x-errors"]) == set(ERROR_KINDS)
+    assert set(channel["x-errors"]) == set(ERROR_KINDS) == set(ERROR_MEANINGS)
     used = {value for name, value in vars(CloseCode).items() if name.isupper()}
     assert set(CLOSE_MEANINGS) == used
     assert set(channel["x-close-codes"]) == {str(code) for code in used}
