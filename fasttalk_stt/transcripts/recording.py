@@ -21,9 +21,11 @@ from fasttalk_stt.audio.timeline import PIPELINE_RATE_HZ
 from fasttalk_stt.transcripts.audio_file import AudioFileError, libsndfile_reason
 
 LOWEST_RATE_HZ = 1_000
-HIGHEST_RATE_HZ = 768_000
+HIGHEST_RATE_HZ = 192_000
 """Beyond these a header lies; a resampler would take its word for how much to make of a sample."""
-MOST_CHANNELS = 64
+MOST_CHANNELS = 16
+MOST_VALUES = 1_000_000
+"""Decoded at once, over all channels (4 MB): a few kB of silence may hold minutes of 16 channels."""
 FIRST_S = 1.0
 
 
@@ -76,7 +78,7 @@ class Recording:
         return self._n_read * 1000 / self._rate_hz
 
     def read(self, seconds: float) -> npt.NDArray[np.float32]:
-        """The next float32[n_samples] at 16 kHz, about so many seconds; none behind the end.
+        """The next float32[n_samples] at 16 kHz, at most about so many seconds; none behind the end.
 
         Raises AudioFileError where the file is broken.
         """
@@ -87,7 +89,9 @@ class Recording:
 
     def _decode(self, seconds: float) -> npt.NDArray[np.float32]:
         while not self._at_end:
-            wanted = max(round(seconds * self._rate_hz), 1)
+            wanted = min(
+                max(round(seconds * self._rate_hz), 1), MOST_VALUES // self._file.channels
+            )
             try:
                 block = self._file.read(wanted, dtype="float32", always_2d=True)
             except (soundfile.LibsndfileError, OSError, RuntimeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -46,6 +47,25 @@ def test_pieces_are_the_whole_at_16_khz(rate_hz):
 def test_channels_are_mixed_down():
     samples, _ = read_all(encoded(np.array([[0.5, 0.25], [0.0, -0.5]])))
     assert samples.tolist() == pytest.approx([0.375, -0.25], abs=1e-4)
+
+
+def test_many_channels_at_a_high_rate_take_little_memory():
+    silence = np.zeros((288_000, 16), dtype=np.int16)
+    sound = encoded(silence, rate_hz=192_000, subtype="PCM_U8")
+    with Recording(sound) as recording:
+        tracemalloc.start()
+        n_samples = 0
+        while len(piece := recording.read(10.0)):
+            n_samples += len(piece)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert n_samples == pytest.approx(24_000, abs=2)
+    assert peak_bytes < 6_000_000
+
+
+def test_more_channels_than_anybody_records():
+    with pytest.raises(AudioFileError, match="17 channels at 16000 Hz, expected up to 16"):
+        Recording(encoded(np.zeros((20, 17))))
 
 
 def test_what_no_sample_may_be_is_made_harmless():
