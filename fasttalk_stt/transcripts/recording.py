@@ -89,9 +89,7 @@ class Recording:
 
     def _decode(self, seconds: float) -> npt.NDArray[np.float32]:
         while not self._at_end:
-            wanted = min(
-                max(round(seconds * self._rate_hz), 1), MOST_VALUES // self._file.channels
-            )
+            wanted = min(max(round(seconds * self._rate_hz), 1), MOST_VALUES // self._file.channels)
             try:
                 block = self._file.read(wanted, dtype="float32", always_2d=True)
             except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
