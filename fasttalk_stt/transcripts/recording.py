@@ -1,7 +1,7 @@
 """A recording that is decoded piece by piece, whatever its format, rate and channels: mono at 16 kHz.
 
 It blocks, so call it from a thread. A recording ends where its audio does, at the latest where its header
-says; one that claims more than the caller allows is refused.
+says; one that is longer than the caller allows is refused, at once where it says so.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from attrs import frozen
 
 from fasttalk_stt.audio.timeline import PIPELINE_RATE_HZ
 from fasttalk_stt.transcripts.audio_file import AudioFileError, libsndfile_reason
+from fasttalk_stt.transcripts.mp3 import counts_its_frames
 
 LOWEST_RATE_HZ = 1_000
 HIGHEST_RATE_HZ = 192_000
@@ -27,10 +28,20 @@ MOST_CHANNELS = 16
 MOST_VALUES = 1_000_000
 """Decoded at once, over all channels (4 MB): a few kB of silence may hold minutes of 16 channels."""
 FIRST_S = 1.0
+NO_COUNT = 2**63 - 1
+"""libsndfile's for a file that does not say how many frames it has: a FLAC that was written to a pipe."""
 
 
 class RecordingTooLongError(AudioFileError):
     """More audio than is allowed."""
+
+
+class _Forwards(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
+    """Reads on without seeking. `soundfile` seeks behind what it has read, where the file is already; at the
+    end of one that does not say how long it is that fails, with the audio in hand."""
+
+    def seekable(self) -> bool:
+        return False
 
 
 @frozen
@@ -52,10 +63,11 @@ class Recording:
         if isinstance(sound.source, Path) and not sound.source.is_file():
             raise AudioFileError(f"{self.name}: no such file")
         try:
-            self._file = soundfile.SoundFile(sound.source)
+            self._file = _Forwards(sound.source)
         except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
             raise self._unreadable(error) from error
         self._rate_hz = int(self._file.samplerate)
+        self._claimed = self._claimed_frames(sound.source)
         self._n_read = 0
         self._at_end = False
         self._first: npt.NDArray[np.float32] | None = None
@@ -69,8 +81,8 @@ class Recording:
 
     @property
     def claimed_ms(self) -> float:
-        """How long the file says it is."""
-        return float(self._file.frames * 1000 / self._rate_hz)
+        """How long the file says it is; 0 where it does not."""
+        return (self._claimed or 0) * 1000 / self._rate_hz
 
     @property
     def read_ms(self) -> float:
@@ -80,7 +92,7 @@ class Recording:
     def read(self, seconds: float) -> npt.NDArray[np.float32]:
         """The next float32[n_samples] at 16 kHz, at most about so many seconds; none behind the end.
 
-        Raises AudioFileError where the file is broken.
+        Raises AudioFileError where the file is broken, RecordingTooLongError where it holds too much.
         """
         if self._first is not None:
             samples, self._first = self._first, None
@@ -96,6 +108,8 @@ class Recording:
                 raise self._unreadable(error) from error
             self._n_read += len(block)
             self._at_end = len(block) < wanted
+            if self._n_read > self._longest_s * self._rate_hz:
+                raise self._too_long()
             # Some formats hold floats, and so whatever a client puts there.
             mono = np.nan_to_num(block.mean(axis=1, dtype=np.float32), posinf=1.0, neginf=-1.0)
             samples: npt.NDArray[np.float32] = np.clip(mono, -1.0, 1.0)
@@ -128,8 +142,22 @@ class Recording:
                 f"{self.name}: {n_channels} channels at {rate_hz} Hz, expected up to {MOST_CHANNELS} at "
                 f"{LOWEST_RATE_HZ}-{HIGHEST_RATE_HZ} Hz"
             )
-        if self._file.frames > self._longest_s * rate_hz:
+        if self._claimed is not None and self._claimed > self._longest_s * rate_hz:
             raise self._too_long()
+
+    def _claimed_frames(self, source: Path | BinaryIO) -> int | None:
+        """How many frames the file says it has; None where it does not."""
+        if self._file.frames >= NO_COUNT:
+            return None
+        if self._file.format == "MP3":
+            if isinstance(source, Path):
+                with source.open("rb") as file:
+                    counts = counts_its_frames(file)
+            else:
+                counts = counts_its_frames(source)
+            if not counts:
+                return None
+        return int(self._file.frames)
 
     def _make_resampler(self) -> soxr.ResampleStream | None:
         if self._rate_hz == PIPELINE_RATE_HZ:
