@@ -30,6 +30,8 @@ MOST_VALUES = 1_000_000
 FIRST_S = 1.0
 NO_COUNT = 2**63 - 1
 """libsndfile's for a file that does not say how many frames it has: a FLAC that was written to a pipe."""
+MOST_MISSING_S = 1.0
+"""More than a codec's delay, less than a sentence. A guess, not measured."""
 
 
 class RecordingTooLongError(AudioFileError):
@@ -113,8 +115,8 @@ class Recording:
             # Some formats hold floats, and so whatever a client puts there.
             mono = np.nan_to_num(block.mean(axis=1, dtype=np.float32), posinf=1.0, neginf=-1.0)
             samples: npt.NDArray[np.float32] = np.clip(mono, -1.0, 1.0)
-            if self._at_end and self._n_read == 0:
-                raise AudioFileError(f"{self.name}: holds no samples")
+            if self._at_end:
+                self._check_end()
             if self._resampler is not None:
                 samples = self._resampler.resample_chunk(samples, last=self._at_end)
             if len(samples):
@@ -144,6 +146,17 @@ class Recording:
             )
         if self._claimed is not None and self._claimed > self._longest_s * rate_hz:
             raise self._too_long()
+
+    def _check_end(self) -> None:
+        """libmpg123 ends a file where it understands it no more, without an error."""
+        if self._n_read == 0:
+            raise AudioFileError(f"{self.name}: holds no samples")
+        missing_s = ((self._claimed or 0) - self._n_read) / self._rate_hz
+        if missing_s > MOST_MISSING_S:
+            raise AudioFileError(
+                f"{self.name}: breaks off after {self.read_ms / 1000:.1f} s of the "
+                f"{self.claimed_ms / 1000:.1f} s that it says it has"
+            )
 
     def _claimed_frames(self, source: Path | BinaryIO) -> int | None:
         """How many frames the file says it has; None where it does not."""

@@ -150,6 +150,20 @@ def test_a_file_that_is_cut_off_ends_there_or_is_refused(kind):
         assert 0 < len(samples) < 5.0 * 16_000
 
 
+def test_an_mp3_that_breaks_off_is_not_taken_for_whole():
+    data = mp3(15.0, says_its_length=True).source.getvalue()
+    with pytest.raises(AudioFileError, match=r"^a: breaks off after 1\d\.\d s of the 15\.0 s"):
+        read_all(Sound("a", io.BytesIO(data[: len(data) * 3 // 4])))
+
+
+def test_an_mp3_with_a_hole_in_it_is_not_taken_for_whole():
+    data = bytearray(mp3(15.0, says_its_length=True).source.getvalue())
+    third = len(data) // 3
+    data[third : 2 * third] = np.random.default_rng(0).bytes(third)
+    with pytest.raises(AudioFileError, match=r"^a: "):
+        read_all(Sound("a", io.BytesIO(data)))
+
+
 @pytest.mark.parametrize("data", [b"", b"hello", b"RIFF\0\0\0\0WAVE", b"fLaC" + b"x" * 99])
 def test_what_is_no_audio_is_one_line(data):
     with pytest.raises(AudioFileError, match=r"^a: not readable as audio: .+$"):
