@@ -237,6 +237,19 @@ async def test_kinds_and_rates(start: Start, kind: str, rate_hz: int) -> None:
     assert (await server.transcribe(data)).text.startswith(WORDS)
 
 
+async def test_no_thread_is_taken_that_others_may_hold(start: Start) -> None:
+    server = await start()
+    others = trio.to_thread.current_default_thread_limiter()
+    for number in range(int(others.total_tokens)):
+        others.acquire_on_behalf_of_nowait(number)
+    try:
+        status, made = await server.post(form(speech()))
+    finally:
+        for number in range(int(others.total_tokens)):
+            others.release_on_behalf_of(number)
+    assert (status, made["text"].startswith(WORDS)) == (200, True)
+
+
 async def test_silence_is_no_text(start: Start) -> None:
     server = await start()
     assert (await server.transcribe(wav(silence(3.0)))).text == ""

@@ -245,7 +245,9 @@ class _Job(Watcher):
             await self._events.send(END_OF_STREAM)
             return
         # In a thread: two hours of words are written in some tenths of a second.
-        text, media_type = await trio.to_thread.run_sync(render, transcript, wanted)
+        text, media_type = await trio.to_thread.run_sync(
+            render, transcript, wanted, limiter=self._desk.threads
+        )
         self._respond(Response(text, mimetype=media_type))
 
     async def _fail(self, error: ApiError) -> None:
