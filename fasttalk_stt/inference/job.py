@@ -17,8 +17,8 @@ from fasttalk_stt.inference.policy import REQUEST_KINDS, Priority, Urgency
 from fasttalk_stt.telemetry.telemetry import RequestReport
 
 MOST_TIMES_GIVEN_WAY = 3
-"""Then a recording's request is decoded to its end, or steady finals would have it begun anew for ever: a
-final in four waits for it at worst. A guess, not measured."""
+"""Then a recording's request is decoded to its end, or steady finals would have it begun anew for ever. A
+final that comes meanwhile waits. A guess, not measured."""
 
 
 @define(eq=False)

@@ -170,7 +170,7 @@ class Scheduler:
         self._make_way(urgency)
 
     def _make_way(self, urgency: Urgency) -> None:
-        """A final does not wait for a recording."""
+        """Have recordings leave their seats to a final that else would find none."""
         if urgency.priority is Priority.FINAL:
             self._recordings.make_way(self._jobs, self._free_seats)
 
