@@ -207,13 +207,15 @@ async def _drain_after(stop: trio.Event, services: Services, drain_timeout_s: fl
             if services.transcriptions is not None:
                 nursery.start_soon(services.transcriptions.drain)
     if limit.cancelled_caught:
-        if services.transcriptions is not None:
-            services.transcriptions.stop()
+        desk = services.transcriptions
         logger.warning(
             "drain_timed_out",
             after_s=drain_timeout_s,
             active_connections=services.connections.active_connections,
+            active_recordings=0 if desk is None else desk.active,
         )
+        if desk is not None:
+            desk.stop()
 
 
 async def _watch_signals(stop: trio.Event, *, task_status: trio.TaskStatus[None]) -> None:

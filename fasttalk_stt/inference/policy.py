@@ -35,7 +35,7 @@ class Priority(IntEnum):
     PARTIAL = 3
     RECORDING = 4
     """Of a whole file: nobody is in a conversation with it, so it has what the streams leave, never their
-    last seat, and gives way to finals while it is decoded."""
+    last seat, and gives way to finals while it is decoded, a few times."""
 
 
 REQUEST_KINDS: Mapping[Priority, RequestKind] = {

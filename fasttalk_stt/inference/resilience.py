@@ -24,6 +24,7 @@ from fasttalk_stt.inference.errors import (
     GpuError,
     NobodyWaitsError,
 )
+from fasttalk_stt.inference.job import Turn
 from fasttalk_stt.inference.policy import Priority, Urgency
 from fasttalk_stt.inference.scheduler import Scheduler
 from fasttalk_stt.telemetry.telemetry import NO_TELEMETRY, Telemetry
@@ -190,21 +191,15 @@ class Resilience:
     ) -> Hypothesis | EngineError:
         """What the engine answers or fails with. Raises EngineTimeoutError where no seat was free in
         time: then there was too much to do, and nothing is broken."""
-        n_made = 0  # by the scheduler as it comes, and again when a seat takes it up
-
-        def make() -> DecodeRequest:
-            nonlocal n_made
-            n_made += 1
-            return make_request()
-
+        turn = Turn()
         try:
             with trio.move_on_at(deadline_s):
-                return await self.scheduler.decode(make, urgency=urgency)
+                return await self.scheduler.decode(make_request, urgency=urgency, turn=turn)
         except NobodyWaitsError:
             raise
         except EngineError as error:
             return error
-        if n_made < 2 and not self.scheduler.stuck_s():
+        if not turn.has_seat and not self.scheduler.stuck_s():
             raise EngineTimeoutError("no seat was free in time")
         return EngineTimeoutError("the engine did not answer in time")
 

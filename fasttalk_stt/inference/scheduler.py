@@ -14,11 +14,14 @@ from collections.abc import Callable
 
 import structlog
 import trio
-from attrs import define, field, frozen
+from attrs import frozen
 
+from fasttalk_stt.inference.call_limit import LONGEST_CALL_S, call_limit_s
 from fasttalk_stt.inference.checked import check_hypotheses
 from fasttalk_stt.inference.engine import DecodeRequest, Engine, Hypothesis
 from fasttalk_stt.inference.errors import EngineError, EngineTimeoutError, NobodyWaitsError
+from fasttalk_stt.inference.giving_way import Recordings, apart
+from fasttalk_stt.inference.job import Job, Turn
 from fasttalk_stt.inference.load import Load, LoadMeter
 from fasttalk_stt.inference.policy import (
     REQUEST_KINDS,
@@ -27,81 +30,14 @@ from fasttalk_stt.inference.policy import (
     next_batch,
     patient_until_s,
 )
-from fasttalk_stt.telemetry.telemetry import NO_TELEMETRY, RequestKind, RequestReport, Telemetry
+from fasttalk_stt.telemetry.telemetry import NO_TELEMETRY, RequestKind, Telemetry
 
 _log = structlog.get_logger(__name__)
 
 LOAD_EVERY_S = 0.5
-LONGEST_CALL_S = 10.0
-LONGEST_RECORDING_CALL_S = 120.0
-"""Of up to 26 s of speech, for which nobody waits as for an answer: on a processor that is busy with other
-work a small model takes longer than a conversation would bear."""
-SHORTEST_CALL_LIMIT_S = 4.0
-CALL_LIMIT_FACTOR = 20.0
-"""How long a call may take until its seat is given up: a doubtful request is asked five times at most, up to
-four times as dear as the first, and a machine may be busy with other work."""
 LONGEST_MOVE_S = 120.0
 """A large model from a slow disk; a load that takes longer hangs."""
 SHORTEST_LOOK_S = 0.1
-SHORT_REQUEST_S = 3.0
-"""What `Engine.request_s` is measured with."""
-
-
-@define(eq=False)
-class _Job:
-    make_request: Callable[[], DecodeRequest]
-    urgency: Urgency
-    request: DecodeRequest = field(init=False)
-    since_s: float = field(factory=trio.current_time)
-    begun_s: float = math.inf
-    batch_size: int | None = None
-    done: trio.Event = field(factory=trio.Event)
-    result: Hypothesis | EngineError | None = None
-    gave_way: bool = False
-    is_abandoned: bool = False
-
-    def __attrs_post_init__(self) -> None:
-        self.request = self.make_request()
-
-    @property
-    def duration_s(self) -> float:
-        """About how long the request will be; a look grows while it waits."""
-        if self.urgency.priority not in {Priority.COMMIT, Priority.PARTIAL}:
-            return self.request.duration_s
-        return self.request.duration_s + trio.current_time() - self.since_s
-
-    def begin(self) -> None:
-        self.request = self.make_request()
-        self.gave_way = False
-        self.begun_s = trio.current_time()
-
-    @property
-    def wait_s(self) -> float:
-        """How long it waited for a seat since it was as urgent as it is; it must have begun."""
-        return max(self.begun_s - max(self.since_s, self.urgency.raised_at_s), 0.0)
-
-    def report(self) -> RequestReport:
-        """What became of it, once nobody waits for it any more."""
-        answer = self.result if isinstance(self.result, Hypothesis) else None
-        return RequestReport(
-            kind=REQUEST_KINDS[self.urgency.priority],
-            outcome="decoded" if answer else "left" if self.result is None else "failed",
-            audio_s=self.request.duration_s,
-            wait_s=None if math.isinf(self.begun_s) else self.wait_s,
-            batch_size=self.batch_size,
-            compute_s=None if answer is None else answer.compute_ms / 1000,
-            alignment_s=None if answer is None else answer.alignment_ms / 1000,
-        )
-
-    def give_way(self) -> None:
-        """Leave it off at the engine's next step; it will be decoded anew."""
-        self.gave_way = self.request.interest.is_lost = True
-
-    def finish(self, result: Hypothesis | EngineError) -> None:
-        """Answer it; what comes after it was given up is dropped."""
-        if not self.done.is_set():
-            self.result = result
-            self.done.set()
 
 
 @frozen
@@ -144,8 +80,8 @@ class Scheduler:
         self._moving_s = moving_s
         self._stuck_since_s: dict[object, float] = {}
         self._batch_size = min(batch_size, engine.batch_size)
-        self._jobs: list[_Job] = []
-        self._recordings: list[_Job] = []
+        self._jobs: list[Job] = []
+        self._recordings = Recordings()
         self._arrival = trio.lowlevel.ParkingLot()
         self._running = 0
         self._free_seats = engine.seats
@@ -199,15 +135,20 @@ class Scheduler:
         return self._load
 
     async def decode(
-        self, make_request: Callable[[], DecodeRequest], *, urgency: Urgency
+        self,
+        make_request: Callable[[], DecodeRequest],
+        *,
+        urgency: Urgency,
+        turn: Turn | None = None,
     ) -> Hypothesis:
         """Wait for the engine's answer to one request.
 
         `make_request` is called now and again when the engine takes the request up, which then is for
-        what it gives: a look at something that grows sees all of it. Raises EngineError where the engine
-        failed on it. Cancelling leaves at once, whatever the engine is doing.
+        what it gives: a look at something that grows sees all of it. `turn` is kept up to date with whether
+        it has a seat. Raises EngineError where the engine failed on it. Cancelling leaves at once, whatever
+        the engine is doing.
         """
-        job = _Job(make_request, urgency)
+        job = Job(make_request, urgency, turn or Turn())
         self._jobs.append(job)
         self._arrival.unpark_all()
         self._make_way(urgency)
@@ -234,14 +175,9 @@ class Scheduler:
         self._make_way(urgency)
 
     def _make_way(self, urgency: Urgency) -> None:
-        """Have a recording leave its seat to a final that else would find none."""
-        if urgency.priority is not Priority.FINAL:
-            return
-        n_finals = sum(job.urgency.priority is Priority.FINAL for job in self._jobs)
-        if n_finals <= self._free_seats:
-            return
-        for job in self._recordings:
-            job.give_way()
+        """Have recordings leave their seats to a final that else would find none."""
+        if urgency.priority is Priority.FINAL:
+            self._recordings.make_way(self._jobs, self._free_seats)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve requests until cancelled. The engine must be loaded."""
@@ -264,7 +200,8 @@ class Scheduler:
             is_owed = urgency.is_live and urgency.priority is not Priority.PARTIAL
             began_s = trio.current_time()
             try:
-                await self._call(batch, nursery)
+                with self._recordings.seated(batch):
+                    await self._call(batch, nursery)
             finally:
                 ended_s = trio.current_time()
                 self._telemetry.batch_done(len(batch), ended_s - began_s)
@@ -280,7 +217,7 @@ class Scheduler:
                 # A look may have waited for a second seat to be free.
                 self._arrival.unpark_all()
 
-    def _take_batch(self) -> list[_Job]:
+    def _take_batch(self) -> list[Job]:
         batch = next_batch(
             self._jobs,
             now_s=trio.current_time(),
@@ -288,13 +225,14 @@ class Scheduler:
             free_seats=self._free_seats,
             batch_size=self._batch_size,
         )
+        batch = apart(batch)
         self._jobs = [job for job in self._jobs if job not in batch]
         begun = [job for job in batch if self._begin(job)]
         for job in begun:
             job.batch_size = len(begun)
         return begun
 
-    def _begin(self, job: _Job) -> bool:
+    def _begin(self, job: Job) -> bool:
         try:
             job.begin()
         except Exception as error:  # noqa: BLE001 - one session's fault, and the others must go on
@@ -306,7 +244,7 @@ class Scheduler:
         self._note_wait(job)
         return True
 
-    async def _call(self, batch: list[_Job], nursery: trio.Nursery) -> None:
+    async def _call(self, batch: list[Job], nursery: trio.Nursery) -> None:
         """Decode a batch. Where that takes too long its requests are given up, not the call: the seat
         waits for its end, since the model is still busy with it, and then is there again."""
         returned = trio.Event()
@@ -319,7 +257,9 @@ class Scheduler:
 
         nursery.start_soon(decode)
         began_s, moved_before_s = trio.current_time(), self._moving_s()
-        limit_s = left_s = self._limit_s(batch)
+        limit_s = left_s = call_limit_s(
+            batch, request_s=self._engine.request_s, longest_s=self._longest_call_s
+        )
         while left_s > 0:
             with trio.move_on_after(max(left_s, SHORTEST_LOOK_S)):
                 await returned.wait()
@@ -338,28 +278,7 @@ class Scheduler:
             del self._stuck_since_s[returned]
         _log.warning("call_returned")
 
-    def _limit_s(self, batch: list[_Job]) -> float:
-        """How long a call may take, by how much there is to decode."""
-        longest_s = self._longest_call_s
-        if batch[0].urgency.priority is Priority.RECORDING:
-            longest_s = max(longest_s, LONGEST_RECORDING_CALL_S)
-        if not self._engine.request_s:
-            return longest_s
-        lengths = sum(max(job.request.duration_s / SHORT_REQUEST_S, 1.0) for job in batch)
-        usual_s = self._engine.request_s * lengths
-        return min(SHORTEST_CALL_LIMIT_S + CALL_LIMIT_FACTOR * usual_s, longest_s)
-
-    async def _decode(self, batch: list[_Job]) -> None:
-        if batch[0].urgency.priority is not Priority.RECORDING:
-            await self._ask(batch)
-            return
-        self._recordings += batch
-        try:
-            await self._ask(batch)
-        finally:
-            self._recordings = [job for job in self._recordings if job not in batch]
-
-    async def _ask(self, batch: list[_Job]) -> None:
+    async def _decode(self, batch: list[Job]) -> None:
         self._batches += 1
         try:
             hypotheses = await self._engine.decode([job.request for job in batch])
@@ -383,19 +302,19 @@ class Scheduler:
                 self._decoded += 1
                 job.finish(hypothesis)
 
-    def _wait_again(self, job: _Job) -> None:
+    def _wait_again(self, job: Job) -> None:
         """Put back what gave way, at the place that it had, unless nobody waits for it any more."""
         if job.is_abandoned or job.done.is_set():
             return
         self._jobs = sorted([*self._jobs, job], key=lambda each: each.since_s)
         self._arrival.unpark_all()
 
-    def _note_wait(self, job: _Job) -> None:
+    def _note_wait(self, job: Job) -> None:
         urgency = job.urgency
         if urgency.is_live and urgency.priority is Priority.FINAL:
             self._meter.waited(job.wait_s, job.begun_s)
 
-    async def _fail(self, batch: list[_Job], error: Exception) -> None:
+    async def _fail(self, batch: list[Job], error: Exception) -> None:
         """A batch that failed is decoded one by one: only the culprit shall suffer."""
         if len(batch) > 1:
             for job in batch:

@@ -49,7 +49,8 @@ class Transcriptions:
     """Admits up to `max_at_once` recordings at a time.
 
     `connect` makes the connection that transcribes one. `languages` are those of the model. `has_compute`
-    tells whether conversations leave the model time for more.
+    tells whether conversations leave the model time for more. `threads` are for whatever of a recording
+    blocks.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Transcriptions:
         self._has_compute = has_compute
         self._held: dict[trio.CancelScope, Visitor] = {}
         self._turns = trio.CapacityLimiter(AT_WORK)
-        self._threads = trio.CapacityLimiter(AT_WORK)
+        self.threads = trio.CapacityLimiter(AT_WORK)
         self._draining = False
         self._drained = trio.Event()
 
@@ -164,7 +165,7 @@ class Transcriptions:
                 connect=self._connect,
                 wishes=wishes,
                 longest_s=self.limits.longest_s,
-                limiter=self._threads,
+                limiter=self.threads,
                 watcher=watcher,
                 must_be_whole=True,
             )

@@ -121,7 +121,8 @@ class Telemetry:
         return NO_CONNECTION_TELEMETRY
 
     def refused(self, code: str, kind: str | None) -> None:
-        """An upgrade was refused with this error code; `kind` is None where nobody knows who asked."""
+        """An upgrade or a recording was refused with this error code; `kind` is None where nobody knows who
+        asked."""
 
     def request_done(self, report: RequestReport) -> None:
         """A request to the engine is over."""

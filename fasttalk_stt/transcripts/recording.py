@@ -1,7 +1,7 @@
 """A recording that is decoded piece by piece, whatever its format, rate and channels: mono at 16 kHz.
 
 It blocks, so call it from a thread. A recording ends where its audio does, at the latest where its header
-says; one that claims more than the caller allows is refused.
+says; one that is longer than the caller allows is refused, at once where it says so.
 """
 
 from __future__ import annotations
@@ -19,16 +19,31 @@ from attrs import frozen
 
 from fasttalk_stt.audio.timeline import PIPELINE_RATE_HZ
 from fasttalk_stt.transcripts.audio_file import AudioFileError, libsndfile_reason
+from fasttalk_stt.transcripts.mp3 import counts_its_frames
 
 LOWEST_RATE_HZ = 1_000
-HIGHEST_RATE_HZ = 768_000
+HIGHEST_RATE_HZ = 192_000
 """Beyond these a header lies; a resampler would take its word for how much to make of a sample."""
-MOST_CHANNELS = 64
+MOST_CHANNELS = 16
+MOST_VALUES = 1_000_000
+"""Decoded at once, over all channels (4 MB): a few kB of silence may hold minutes of 16 channels."""
 FIRST_S = 1.0
+NO_COUNT = 2**63 - 1
+"""libsndfile's for a file that does not say how many frames it has: a FLAC that was written to a pipe."""
+MOST_MISSING_S = 1.0
+"""More than a codec's delay, less than a sentence. A guess, not measured."""
 
 
 class RecordingTooLongError(AudioFileError):
     """More audio than is allowed."""
+
+
+class _Forwards(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
+    """Reads on without seeking. `soundfile` seeks behind what it has read, where the file is already; at the
+    end of one that does not say how long it is that fails, with the audio in hand."""
+
+    def seekable(self) -> bool:
+        return False
 
 
 @frozen
@@ -50,10 +65,11 @@ class Recording:
         if isinstance(sound.source, Path) and not sound.source.is_file():
             raise AudioFileError(f"{self.name}: no such file")
         try:
-            self._file = soundfile.SoundFile(sound.source)
+            self._file = _Forwards(sound.source)
         except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
             raise self._unreadable(error) from error
         self._rate_hz = int(self._file.samplerate)
+        self._claimed = self._claimed_frames(sound.source)
         self._n_read = 0
         self._at_end = False
         self._first: npt.NDArray[np.float32] | None = None
@@ -67,8 +83,8 @@ class Recording:
 
     @property
     def claimed_ms(self) -> float:
-        """How long the file says it is."""
-        return float(self._file.frames * 1000 / self._rate_hz)
+        """How long the file says it is; 0 where it does not."""
+        return (self._claimed or 0) * 1000 / self._rate_hz
 
     @property
     def read_ms(self) -> float:
@@ -76,9 +92,9 @@ class Recording:
         return self._n_read * 1000 / self._rate_hz
 
     def read(self, seconds: float) -> npt.NDArray[np.float32]:
-        """The next float32[n_samples] at 16 kHz, about so many seconds; none behind the end.
+        """The next float32[n_samples] at 16 kHz, at most about so many seconds; none behind the end.
 
-        Raises AudioFileError where the file is broken.
+        Raises AudioFileError where the file is broken, RecordingTooLongError where it holds too much.
         """
         if self._first is not None:
             samples, self._first = self._first, None
@@ -87,18 +103,20 @@ class Recording:
 
     def _decode(self, seconds: float) -> npt.NDArray[np.float32]:
         while not self._at_end:
-            wanted = max(round(seconds * self._rate_hz), 1)
+            wanted = min(max(round(seconds * self._rate_hz), 1), MOST_VALUES // self._file.channels)
             try:
                 block = self._file.read(wanted, dtype="float32", always_2d=True)
             except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
                 raise self._unreadable(error) from error
             self._n_read += len(block)
             self._at_end = len(block) < wanted
+            if self._n_read > self._longest_s * self._rate_hz:
+                raise self._too_long()
             # Some formats hold floats, and so whatever a client puts there.
             mono = np.nan_to_num(block.mean(axis=1, dtype=np.float32), posinf=1.0, neginf=-1.0)
             samples: npt.NDArray[np.float32] = np.clip(mono, -1.0, 1.0)
-            if self._at_end and self._n_read == 0:
-                raise AudioFileError(f"{self.name}: holds no samples")
+            if self._at_end:
+                self._check_end()
             if self._resampler is not None:
                 samples = self._resampler.resample_chunk(samples, last=self._at_end)
             if len(samples):
@@ -126,8 +144,33 @@ class Recording:
                 f"{self.name}: {n_channels} channels at {rate_hz} Hz, expected up to {MOST_CHANNELS} at "
                 f"{LOWEST_RATE_HZ}-{HIGHEST_RATE_HZ} Hz"
             )
-        if self._file.frames > self._longest_s * rate_hz:
+        if self._claimed is not None and self._claimed > self._longest_s * rate_hz:
             raise self._too_long()
+
+    def _check_end(self) -> None:
+        """libmpg123 ends a file where it understands it no more, without an error."""
+        if self._n_read == 0:
+            raise AudioFileError(f"{self.name}: holds no samples")
+        missing_s = ((self._claimed or 0) - self._n_read) / self._rate_hz
+        if missing_s > MOST_MISSING_S:
+            raise AudioFileError(
+                f"{self.name}: breaks off after {self.read_ms / 1000:.1f} s of the "
+                f"{self.claimed_ms / 1000:.1f} s that it says it has"
+            )
+
+    def _claimed_frames(self, source: Path | BinaryIO) -> int | None:
+        """How many frames the file says it has; None where it does not."""
+        if self._file.frames >= NO_COUNT:
+            return None
+        if self._file.format == "MP3":
+            if isinstance(source, Path):
+                with source.open("rb") as file:
+                    counts = counts_its_frames(file)
+            else:
+                counts = counts_its_frames(source)
+            if not counts:
+                return None
+        return int(self._file.frames)
 
     def _make_resampler(self) -> soxr.ResampleStream | None:
         if self._rate_hz == PIPELINE_RATE_HZ:

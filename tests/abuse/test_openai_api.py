@@ -15,13 +15,14 @@ import soundfile
 import trio
 import trio.testing
 from attrs import define
+from structlog.testing import capture_logs
 
 from fasttalk_stt.access.api_keys import ApiKey, KeyRing, digest, new_key
 from fasttalk_stt.access.policy import Policy
 from fasttalk_stt.composition import compose
 from fasttalk_stt.guard import GuardStatistics
 from fasttalk_stt.inference.fake import FakeEngine
-from fasttalk_stt.server import serve_composition
+from fasttalk_stt.server import _drain_after, serve_composition
 from fasttalk_stt.service.openai import routes
 from fasttalk_stt.service.services import Composition, Services
 from fasttalk_stt.service.transcriptions import Transcriptions
@@ -236,6 +237,19 @@ async def test_kinds_and_rates(start: Start, kind: str, rate_hz: int) -> None:
     assert (await server.transcribe(data)).text.startswith(WORDS)
 
 
+async def test_no_thread_is_taken_that_others_may_hold(start: Start) -> None:
+    server = await start()
+    others = trio.to_thread.current_default_thread_limiter()
+    for number in range(int(others.total_tokens)):
+        others.acquire_on_behalf_of_nowait(number)
+    try:
+        status, made = await server.post(form(speech()))
+    finally:
+        for number in range(int(others.total_tokens)):
+            others.release_on_behalf_of(number)
+    assert (status, made["text"].startswith(WORDS)) == (200, True)
+
+
 async def test_silence_is_no_text(start: Start) -> None:
     server = await start()
     assert (await server.transcribe(wav(silence(3.0)))).text == ""
@@ -355,6 +369,7 @@ async def test_more_than_may_be_at_once_are_told_to_come_again(start: Start) -> 
         assert server.desk.active == 3
         server.engine.may_answer.set()
     assert outcomes[:5] == [(503, "server_full", "5")] * 5
+    assert server.services.observation.totals.refusals["server_full"] == 5
     assert len(set(outcomes[5:])) == 1
     assert server.desk.active == 0
 
@@ -366,8 +381,12 @@ async def test_a_client_that_leaves_leaves_nothing(start: Start, stream: str) ->
     connection = await server.raw()
     await connection.send_all(head(len(body)) + body)
     await server.wait(lambda: bool(server.engine.batches))
-    await connection.aclose()
-    await server.wait(lambda: server.desk.active == 0)
+    with capture_logs() as logs:
+        await connection.aclose()
+        await server.wait(lambda: server.desk.active == 0)
+        await server.wait(lambda: bool(logs))
+    [log] = [each for each in logs if each["event"] == "transcription"]
+    assert (log["status"], log["code"], log["audio_s"]) == (None, "left", 5.4)
     server.engine.may_answer.set()
     assert (await server.transcribe()).text
 
@@ -498,7 +517,12 @@ async def test_what_outlasts_the_drain_is_told(start: Start, stream: bool) -> No
 
     async def stop() -> None:
         await server.wait(lambda: bool(server.engine.batches))
-        server.desk.stop()
+        signalled = trio.Event()
+        signalled.set()
+        with capture_logs() as logs:
+            await _drain_after(signalled, server.services, 0.1)
+        assert logs[-1]["event"] == "drain_timed_out"
+        assert (logs[-1]["active_connections"], logs[-1]["active_recordings"]) == (0, 1)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stop)

@@ -72,6 +72,11 @@ async def segment(resilience: Resilience, *, within_s: float = 10.0) -> Hypothes
     )
 
 
+async def segment_after(resilience: Resilience, delay_s: float) -> None:
+    await trio.sleep(delay_s)
+    await segment(resilience)
+
+
 async def fail(engine: Failing, resilience: Resilience, error: type[EngineError]) -> None:
     """Have one segment fail with all its retries."""
     engine.faults = [error("on purpose") for _ in range(MOST_RETRIES + 1)]
@@ -209,6 +214,21 @@ async def test_an_engine_that_is_only_busy_breaks_nothing(autojump_clock: MockCl
         for _ in range(2 * TRANSCRIPTION_THRESHOLD):
             with pytest.raises(EngineTimeoutError, match="no seat"):
                 await segment(resilience, within_s=0.2)
+        assert resilience.open_breaker() is None
+
+
+async def test_what_gave_way_has_not_been_left_without_an_answer(autojump_clock: MockClock) -> None:
+    engine = FakeEngine(cost_s=lambda _: 4.0)
+    async with serving(engine) as resilience, trio.open_nursery() as nursery:
+        for _ in range(2 * TRANSCRIPTION_THRESHOLD):
+            nursery.start_soon(segment_after, resilience, 1.0)
+            with pytest.raises(EngineTimeoutError, match="no seat"):
+                await resilience.decode_segment(
+                    request,
+                    urgency=Urgency(Priority.RECORDING),
+                    deadline_s=trio.current_time() + 2.0,
+                )
+            await trio.sleep(10.0)
         assert resilience.open_breaker() is None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from fasttalk_stt.inference.errors import (
     NobodyWaitsError,
 )
 from fasttalk_stt.inference.fake import FakeEngine
+from fasttalk_stt.inference.job import MOST_TIMES_GIVEN_WAY
 from fasttalk_stt.inference.load import Pressure
 from fasttalk_stt.inference.policy import COMMIT_PATIENCE_S, Priority, Urgency
 from fasttalk_stt.inference.scheduler import Scheduler
@@ -156,7 +158,12 @@ async def test_what_an_engine_left_off_is_decoded_for_those_who_wait(
 class SteppingEngine(FakeEngine):
     """Takes 1 s in steps of 0.1 s, behind each of which it looks whether anybody waits."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.tries: list[list[str]] = []
+
     async def decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
+        self.tries.append(names(requests))
         for _ in range(10):
             await trio.sleep(0.1)
             if all(item.interest.is_lost for item in requests):
@@ -190,6 +197,58 @@ async def test_a_recording_gives_way_to_a_final_and_is_decoded_all_the_same(
     # The final waited for a step, the recording for both.
     assert answered_s == {"final": 1.8, "look": 2.8, "recording": 3.8}
     assert asking.answers == {name: name for name in answered_s}
+
+
+async def test_steady_finals_do_not_have_a_recording_begun_for_ever(
+    autojump_clock: MockClock,
+) -> None:
+    engine = SteppingEngine(echo)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=4))
+    longest_wait_s = 0.0
+
+    async def speak() -> None:
+        nonlocal longest_wait_s
+        for number in range(100):
+            asked_s = trio.current_time()
+            await asking.ask(f"final {number}")
+            longest_wait_s = max(longest_wait_s, trio.current_time() - asked_s - 1.0)
+            await trio.sleep(0.75)
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        nursery.start_soon(speak)
+        with trio.fail_after(30.0):
+            async with trio.open_nursery() as asked:
+                for name in ("one", "other"):
+                    asked.start_soon(asking.ask, name, Priority.RECORDING)
+        nursery.cancel_scope.cancel()
+    assert asking.answers["one"] == "one"
+    assert asking.answers["other"] == "other"
+    tries = [batch for batch in engine.tries if set(batch) & {"one", "other"}]
+    assert [sorted(batch) for batch in tries[:MOST_TIMES_GIVEN_WAY]] == [
+        ["one", "other"]
+    ] * MOST_TIMES_GIVEN_WAY
+    assert sorted(tries[MOST_TIMES_GIVEN_WAY:]) == [["one"], ["other"]]
+    assert longest_wait_s < 0.9
+
+
+async def test_a_final_that_comes_as_a_recording_takes_the_seat(autojump_clock: MockClock) -> None:
+    engine = SteppingEngine(echo)
+    asking = Asking(scheduler := Scheduler(engine, batch_size=4))
+
+    async def speak() -> None:
+        while not scheduler.statistics().running:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        await asking.ask("final")
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scheduler.run)
+        for _ in range(10):  # since Trio runs what is ready in any order
+            async with trio.open_nursery() as asked:
+                asked.start_soon(speak)
+                asked.start_soon(asking.ask, "recording", Priority.RECORDING)
+        nursery.cancel_scope.cancel()
+    assert engine.tries == [["recording"], ["final"], ["recording"]] * 10
 
 
 async def test_an_answer_that_was_given_up_for_a_final_is_asked_for_again(

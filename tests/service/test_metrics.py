@@ -21,6 +21,7 @@ from fasttalk_stt.inference.gpu_memory import GpuMemory
 from fasttalk_stt.service.gate import Gate, MonitoringGate
 from fasttalk_stt.service.metrics.fast_histogram import FastHistogram
 from fasttalk_stt.service.services import Hardware, Services
+from fasttalk_stt.service.transcriptions import Transcriptions, UploadLimits
 from fasttalk_stt.telemetry.telemetry import RequestReport
 from tests.service.test_observation import FIGURES, begin, say, text
 
@@ -131,6 +132,20 @@ async def test_what_was_observed_is_in_metrics_and_on_the_dashboard(
     assert totals["refusals"] == {"server_full": 1}
     assert found['fasttalk_stt_refusals_total{code="server_full"}'] == 1
     assert totals["transcriptions"] == 1
+
+
+async def test_recordings_are_counted_while_they_are_here(services: Services) -> None:
+    assert "fasttalk_stt_recordings_active" not in await scrape(services)
+    desk = Transcriptions(
+        connect=lambda _: pytest.fail("nothing is transcribed here"),
+        languages=frozenset,
+        limits=UploadLimits(max_bytes=1, timeout_s=1.0, longest_s=1.0),
+        max_at_once=2,
+    )
+    services = attrs.evolve(services, transcriptions=desk)
+    with desk.admit():
+        assert (await scrape(services))["fasttalk_stt_recordings_active"] == 1
+    assert (await scrape(services))["fasttalk_stt_recordings_active"] == 0
 
 
 async def test_no_name_of_a_client_is_a_label(services: Services) -> None:

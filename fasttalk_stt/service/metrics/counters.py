@@ -29,7 +29,9 @@ def counters(totals: Totals) -> Iterator[Metric]:
         totals.closed,
         "code",
     )
-    yield counter("refusals", "Upgrades refused, by error code.", totals.refusals, "code")
+    yield counter(
+        "refusals", "Upgrades and recordings refused, by error code.", totals.refusals, "code"
+    )
     yield counter(
         "connections_over_rate",
         "Connections refused for coming too fast or being too many, by kind of principal.",

@@ -21,6 +21,12 @@ def state(services: Services) -> Iterator[Metric]:
     health, statistics = health_report(services), statistics_report(services)
     yield from _service(health)
     yield from _connections(health["capacity"], statistics)
+    desk = services.transcriptions
+    yield gauge(
+        "recordings_active",
+        "Recordings that are received, wait for their turn or are transcribed.",
+        None if desk is None else desk.active,
+    )
     yield from _engine(services, health)
     yield from _process(services, statistics)
 

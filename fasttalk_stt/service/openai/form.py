@@ -5,9 +5,10 @@ Pure: texts in, a `TranscriptionRequest` or an `ApiError` out. `upload` reads th
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, get_args
 
 from attrs import frozen
@@ -199,15 +200,18 @@ def _granularities(
 def _vocabulary(keywords: Sequence[str], prompt: str) -> tuple[str, ...]:
     """Names and terms to favour, of both. The decoder is told them joined by commas, so a prompt is cut at
     its commas and its lines, and where a piece is too long for a session between words."""
-    pieces = [*keywords, *re.split(r"[,\n]+", prompt)]
-    terms: list[str] = []
+    terms = _terms(itertools.chain(keywords, re.split(r"[,\n]+", prompt)))
+    return tuple(itertools.islice(terms, MOST_TERMS))
+
+
+def _terms(pieces: Iterable[str]) -> Iterator[str]:
+    """A generator: a prompt may have ten thousands of words, and few are made use of."""
     for piece in pieces:
         term = ""
         for word in piece.split():
             if term and len(term) + 1 + len(word) > LONGEST_TERM_CHARS:
-                terms.append(term)
+                yield term
                 term = ""
             term = f"{term} {word[:LONGEST_TERM_CHARS]}".strip()
         if term:
-            terms.append(term)
-    return tuple(terms[:MOST_TERMS])
+            yield term

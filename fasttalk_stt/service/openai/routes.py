@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 import structlog
@@ -54,6 +54,9 @@ LINGER_S = 5.0
 """How long a refused upload is read to nowhere. Closing at once would answer what is still on its way
 with a reset, which can destroy the answer; a client that reads it stops sooner."""
 
+LEFT = "left"
+"""What the log has for a code where the client did not wait for its answer."""
+
 
 def is_openai_path(path: str) -> bool:
     """Whether this path's errors are told as OpenAI does."""
@@ -91,6 +94,10 @@ def add_openai_routes(app: QuartTrio, services: Services, desk: Transcriptions) 
             served.insert(0, services.preferred_model())
         return tuple(dict.fromkeys([WHISPER_1, *served]))
 
+    def count_refusal(error: ProtocolError, visitor: Visitor | None) -> None:
+        kind = None if visitor is None else visitor.principal.kind
+        services.observation.telemetry.refused(error.kind.code, kind)
+
     @app.get("/v1/models")
     async def list_models() -> Response:
         data = [model_object(model, created_at_s) for model in models()]
@@ -115,6 +122,7 @@ def add_openai_routes(app: QuartTrio, services: Services, desk: Transcriptions) 
     @app.post("/v1/audio/transcriptions")
     async def create_transcription() -> Response:
         asked = _paced(request)
+        visitor = None
         try:
             visitor = gate.enter(read_asking(request))
             services.readiness.check_model()
@@ -122,8 +130,9 @@ def add_openai_routes(app: QuartTrio, services: Services, desk: Transcriptions) 
             audio = gate.audio(visitor)
             check_allowance(audio)
         except ProtocolError as error:
+            count_refusal(error, visitor)
             return answer_error(of_protocol(error), asked)
-        job = _Job(asked, desk, visitor, audio, models())
+        job = _Job(asked, desk, visitor, audio, models=models(), count_refusal=count_refusal)
         response: Response = await asked.tasks.start(job.run)
         return response
 
@@ -141,7 +150,9 @@ class _Job(Watcher):
         desk: Transcriptions,
         visitor: Visitor,
         audio: Bucket | None,
+        *,
         models: tuple[str, ...],
+        count_refusal: Callable[[ProtocolError, Visitor], None],
     ) -> None:
         """`audio` is what the visitor's key may still send, in seconds; None: any amount."""
         self._asked = asked
@@ -149,6 +160,7 @@ class _Job(Watcher):
         self._visitor = visitor
         self._audio = audio
         self._models = models
+        self._count_refusal = count_refusal
         self._id = f"req_{uuid.uuid4().hex}"
         self._heard_s = 0.0
         self._wanted: TranscriptionRequest | None = None
@@ -160,24 +172,30 @@ class _Job(Watcher):
         """Report the response: when it is made, or, of a stream, once the recording is open."""
         began_s = trio.current_time()
         self._task_status = task_status
-        error: ApiError | None = None
+        status: int | None = None
+        code: str | None = LEFT
         try:
             await self._work()
+            status, code = 200, None
         except Exception as caught:  # noqa: BLE001 - the boundary: it is logged and told
+            if isinstance(caught, ProtocolError):
+                self._count_refusal(caught, self._visitor)
             error = _translated(caught)
+            status, code = error.status, error.code
             await self._fail(error)
         finally:
             if self._events is not None:
                 self._events.close()
-        logger.info(
-            "transcription",
-            request_id=self._id,
-            principal=str(self._visitor.principal),
-            status=200 if error is None else error.status,
-            code=None if error is None else error.code,
-            audio_s=round(self._heard_s, 3),
-            took_s=round(trio.current_time() - began_s, 3),
-        )
+            # Also of a client that has left, which cancels this task.
+            logger.info(
+                "transcription",
+                request_id=self._id,
+                principal=str(self._visitor.principal),
+                status=status,
+                code=code,
+                audio_s=round(self._heard_s, 3),
+                took_s=round(trio.current_time() - began_s, 3),
+            )
 
     def opened(self) -> None:
         """The recording can be read: a stream begins."""
@@ -227,7 +245,9 @@ class _Job(Watcher):
             await self._events.send(END_OF_STREAM)
             return
         # In a thread: two hours of words are written in some tenths of a second.
-        text, media_type = await trio.to_thread.run_sync(render, transcript, wanted)
+        text, media_type = await trio.to_thread.run_sync(
+            render, transcript, wanted, limiter=self._desk.threads
+        )
         self._respond(Response(text, mimetype=media_type))
 
     async def _fail(self, error: ApiError) -> None:

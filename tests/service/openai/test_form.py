@@ -121,6 +121,23 @@ def test_any_prompt_is_a_vocabulary_that_a_session_takes(prompt, keywords):
     assert all(0 < len(term) <= LONGEST_TERM_CHARS and term.strip() == term for term in terms)
 
 
+class Talk(str):
+    """Counts its words that are looked at."""
+
+    n_words = 0
+
+    def split(self, *_):
+        for word in super().split():
+            self.n_words += 1
+            yield word
+
+
+def test_of_a_prompt_without_end_little_is_looked_at():
+    talk = Talk("a " * 32_000)
+    assert len(read(("keywords", talk)).wishes.vocabulary) == MOST_TERMS
+    assert talk.n_words <= MOST_TERMS * LONGEST_TERM_CHARS
+
+
 def test_a_long_prompt_keeps_its_words():
     prompt = " ".join(f"word{number}" for number in range(60))
     assert " ".join(read(("prompt", prompt)).wishes.vocabulary) == prompt

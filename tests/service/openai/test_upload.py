@@ -76,12 +76,18 @@ async def test_a_file_at_the_limit_and_beyond():
         (form(*[(f"f{n}", b"x") for n in range(101)]), 413, "more than 100 parts"),
         (form(("prompt", bytes(70_000))), 413, "fields beside the file"),
         (b"--a-boundary\r\n" + bytes(200_000), 413, "."),
+        (form().replace(b"\r\n", b"\r\n" + b"a:\r\n" * 5_000, 1), 413, "too long a head"),
     ],
 )
 async def test_forms_that_cannot_be_used(data, status, message):
     error = await refused(data)
     assert error.status == status
     assert message in error.message
+
+
+async def test_a_prompt_far_longer_than_a_head():
+    upload = await read(form(("prompt", b"word " * 12_000)), size=65_536)
+    assert upload.fields == (("prompt", "word " * 12_000),)
 
 
 async def test_what_follows_the_end_is_dropped_but_counts():
