@@ -33,7 +33,7 @@ from fasttalk_stt.service.services import Services
 from fasttalk_stt.service.websocket import run_connection
 
 MAX_REQUEST_BODY_BYTES = 64 * 1024
-"""No route takes a body; Quart would collect 16 MiB of one."""
+"""But for a recording no route takes a body; Quart would collect 16 MiB of one."""
 
 ENDPOINTS = {
     "/ws/transcribe": "WebSocket: audio in, text out",

@@ -8,11 +8,11 @@ from fasttalk_stt.inference.aligning.ctc import CtcAligner
 from fasttalk_stt.inference.aligning.realign import WordAligner
 from fasttalk_stt.inference.aligning.wav2vec2 import Wav2Vec2Aligner
 from fasttalk_stt.inference.engine import Engine
-from fasttalk_stt.inference.errors import ModelNotFoundError
+from fasttalk_stt.inference.errors import EngineError, ModelNotFoundError
 from fasttalk_stt.inference.fallback import FallbackEngine, UnloadableEngine
 from fasttalk_stt.inference.faulty import FaultPlan, Faults, FaultyEngine
 from fasttalk_stt.inference.model_sizes import smaller_models
-from fasttalk_stt.inference.models import ResolvedModel, list_models, resolve_model
+from fasttalk_stt.inference.models import ResolvedModel, has_cuda, list_models, resolve_model
 from fasttalk_stt.inference.seats import is_gpu
 from fasttalk_stt.inference.whisperx_engine import WhisperXEngine
 from fasttalk_stt.protocol.config import primary_language
@@ -24,8 +24,14 @@ _log = structlog.get_logger(__name__)
 def make_engine(settings: Settings, *, faults: FaultPlan | None = None) -> Engine:
     """Make the engine of the configured model, unloaded; with `faults` the calls of its models fail by them.
 
-    Raises ModelNotFoundError when there is no such model, or none of a MODEL_FALLBACKS that is set.
+    Raises ModelNotFoundError when there is no such model, or none of a MODEL_FALLBACKS that is set, and
+    EngineError for DEVICE=cuda where no GPU can be used.
     """
+    if settings.device == "cuda" and not has_cuda():
+        raise EngineError(
+            "DEVICE=cuda: no GPU can be used here: install NVIDIA's driver (in a container: --gpus all), or "
+            "unset DEVICE"
+        )
     model = _resolve(settings, settings.model)
     models = [model, *(_resolve(settings, name) for name in _fallbacks(settings, model))]
     aligner = _aligner(settings)

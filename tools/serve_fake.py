@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -26,6 +27,7 @@ from fasttalk_stt.inference.fake import FakeEngine
 from fasttalk_stt.inference.fallback import FallbackEngine
 from fasttalk_stt.inference.faulty import Faults, FaultyEngine, read_faults
 from fasttalk_stt.inference.tones import hear_tones
+from fasttalk_stt.listening import ListenError
 from fasttalk_stt.server import serve
 from fasttalk_stt.service.logging import configure_logging
 from fasttalk_stt.settings import Settings
@@ -72,7 +74,10 @@ def main() -> None:
         monitoring_port=args.monitoring_port,
     )
     configure_logging(settings)
-    trio.run(run, settings, _engine(args))
+    try:
+        trio.run(run, settings, _engine(args))
+    except* ListenError as group:
+        sys.exit(f"serve_fake: {group.exceptions[0]}")
 
 
 def _engine(args: argparse.Namespace) -> Engine:

@@ -103,6 +103,8 @@ def run(args: argparse.Namespace) -> int:
     from fasttalk_stt.engines import make_engine  # noqa: PLC0415
 
     engine = make_engine(settings)
+    if sys.stderr.isatty():
+        print(f"loading {engine.model_name} ...", file=sys.stderr, flush=True)
     return trio.run(partial(transcribe_jobs, jobs, args.format, settings=settings, engine=engine))
 
 
