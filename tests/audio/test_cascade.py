@@ -90,19 +90,24 @@ def test_the_gate_hears_what_is_too_quiet_for_it_alone() -> None:
     whisper = np.full(SIZE, 0.005, dtype=np.float32)
     assert LevelDetector().push(whisper)[0].probability < 0.5
     _, judge = listen(whisper)
-    assert judge.heard == [0]
+    assert judge.heard[-1] == 0
 
 
-def test_at_the_beginning_there_is_less_to_hear_again() -> None:
+def test_before_the_beginning_there_was_silence_to_hear_again() -> None:
     frames, judge = listen(audio("..#"))
-    assert judge.skips == [0]
-    assert len(frames) == 3
+    assert judge.skips == [(2 - WARM_UP_FRAMES) * SIZE]
+    assert judge.heard == [i * SIZE for i in range(2 - WARM_UP_FRAMES, 3)]
+    assert [(frame.start, frame.probability) for frame in frames] == [
+        (0, 0.0),
+        (SIZE, 0.0),
+        (2 * SIZE, 0.9),
+    ]
 
 
 def test_the_judge_stays_awake_through_a_short_pause_and_sleeps_after_a_long_one() -> None:
     n_awake = HANGOVER_SAMPLES // SIZE
     frames, judge = listen(audio("#" * 5 + "." * (n_awake - 1) + "#" * 5 + "." * 50))
-    assert judge.skips == [0]
+    assert judge.skips == [-WARM_UP_FRAMES * SIZE]
     last_judged = max(frame.end for frame in frames if frame.probability > 0)
     assert (
         0 <= last_judged - ((5 + n_awake - 1 + 5) * SIZE + HANGOVER_SAMPLES) < SIZE + 320
