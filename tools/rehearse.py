@@ -15,6 +15,8 @@ Parts, for `--only`:
     speech_replicas
               `replicas` with a real model and recordings of a corpus: words wrong beside a quiet run
     soak      clients that come and go for hours: memory, descriptors, threads, tasks and latency over time
+    speech_soak
+              `soak` with a real model and recordings of a corpus
 
 The servers are whole ones with a scripted engine that hears tones for words, so every word that was said is
 known. Exits with 1 where a word was lost without a word about it or came twice, or a promise was broken.
@@ -42,8 +44,8 @@ from tools.rehearsing.cuts import talk_figures, talk_over_cuts
 from tools.rehearsing.overload import MESSAGE_LIMIT, PLACES, overload
 from tools.rehearsing.replicas import replicas_behind_proxy, settings_of
 from tools.rehearsing.rolling import kill_and_roll, talk_meanwhile
-from tools.rehearsing.soak import soak
-from tools.rehearsing.speech import speech_figures, speech_meanwhile
+from tools.rehearsing.soak import soak_with_tones
+from tools.rehearsing.speech import soak_with_speech, speech_figures, speech_meanwhile
 from tools.scoring import english_speech, read_manifest
 
 Note = Callable[[str], None]
@@ -198,12 +200,30 @@ def run_soak(options: Options, note: Note) -> dict[str, Any]:
     with temporary_log() as log, fake_server(settings_of(), log, tones=True) as server:
         return trio.run(
             partial(
-                soak,
+                soak_with_tones,
                 server,
                 clients=options.clients,
                 seconds=60 * options.minutes,
                 conversation_s=options.conversation_s,
                 seed=options.seed,
+                note=note,
+            )
+        )
+
+
+def run_speech_soak(options: Options, note: Note) -> dict[str, Any]:
+    """A long time with a real model."""
+    sources = read_speech(options)
+    note(f"{options.clients} clients for {options.minutes:g} minutes, {options.model}")
+    settings = settings_of(MODEL=options.model)
+    with temporary_log() as log, real_server(settings, log) as server:
+        return trio.run(
+            partial(
+                soak_with_speech,
+                server,
+                sources,
+                clients=options.clients,
+                seconds=60 * options.minutes,
                 note=note,
             )
         )
@@ -217,6 +237,7 @@ PARTS: Mapping[str, Callable[[Options, Note], Any]] = {
     "speech": run_speech,
     "speech_replicas": run_speech_replicas,
     "soak": run_soak,
+    "speech_soak": run_speech_soak,
 }
 
 
@@ -291,7 +312,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cuts", type=int, default=1000, help="connections to be cut (default 1000)")
     add("--clients", type=int, default=20, help="at a time (default 20)")
     add("--conversation-s", type=float, default=12.0, help="length of one (default 12)")
-    add("--minutes", type=float, default=60.0, help="of chaos and soak (default 60)")
+    add("--minutes", type=float, default=60.0, help="of chaos and soaks (default 60)")
     add("--seed", type=int, default=1)
     add("--corpus", type=Path, default=os.environ.get("SPEECH_CORPUS") or None, help="of `speech`")
     add("--model", default="tiny.en", help="of `speech` (default tiny.en)")

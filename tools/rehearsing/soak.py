@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,24 +40,21 @@ class Look:
 
 async def soak(
     server: RunningServer,
+    converse: Callable[[], Awaitable[None]],
     *,
     clients: int,
     seconds: float,
-    conversation_s: float,
-    seed: int,
     note: Note,
 ) -> dict[str, Any]:
-    """Clients speak one conversation after another, each on a connection of its own; JSON-able."""
-    rng = np.random.default_rng(seed)
+    """Each client holds one conversation after another, each on a connection of its own; JSON-able: how
+    the server's last moments differ from its first."""
     ends_s = trio.current_time() + seconds
-    talks: list[Talk] = []
     looks: list[Look] = []
     witness = Witness(server.url)
 
     async def keep_talking() -> None:
         while trio.current_time() < ends_s:
-            conversation = make_conversation(rng, conversation_s)
-            talks.append(Talk(conversation.words, await speak(server.url, conversation.samples)))
+            await converse()
 
     async with trio.open_nursery() as nursery:
         await nursery.start(witness.watch)
@@ -71,7 +68,28 @@ async def soak(
                 if len(looks) % TELL_EVERY == 0:
                     note(f"{looks[-1].at_s:.0f} s: {looks[-1].footprint.mib} MiB")
         nursery.cancel_scope.cancel()
-    return {**talk_figures(talks), **_drift(looks, seconds)}
+    return _drift(looks, seconds)
+
+
+async def soak_with_tones(
+    server: RunningServer,
+    *,
+    clients: int,
+    seconds: float,
+    conversation_s: float,
+    seed: int,
+    note: Note,
+) -> dict[str, Any]:
+    """`soak` of a server that hears tones for words, with the words that were lost; JSON-able."""
+    rng = np.random.default_rng(seed)
+    talks: list[Talk] = []
+
+    async def converse() -> None:
+        conversation = make_conversation(rng, conversation_s)
+        talks.append(Talk(conversation.words, await speak(server.url, conversation.samples)))
+
+    drift = await soak(server, converse, clients=clients, seconds=seconds, note=note)
+    return {**talk_figures(talks), **drift}
 
 
 async def _look(server: RunningServer, at_s: float, witness: Witness) -> Look:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import chain, cycle, repeat
 from typing import Any
@@ -11,9 +12,11 @@ import numpy as np
 import trio
 
 from tools.hearing.mixtures import Source
+from tools.hearing.servers import RunningServer
 from tools.hearing.statistics import percentiles
 from tools.rehearsing.cuts import HOWS, SETTINGS
 from tools.rehearsing.network import Cut, Network
+from tools.rehearsing.soak import soak
 from tools.rehearsing.speaking import Spoken, speak
 from tools.scoring import WordErrors, total_errors, word_errors
 
@@ -121,7 +124,6 @@ async def speech_meanwhile(
     meanwhile = total_errors(_word_errors(source, spoken) for source, spoken in spoke)
     usual = total_errors(_word_errors(source, unbroken[source.id]) for source, _ in spoke)
     return {
-        "recordings": len(spoke),
         "wer_unbroken": usual.wer,
         "wer_meanwhile": meanwhile.wer,
         "errors_unbroken": str(usual),
@@ -130,10 +132,40 @@ async def speech_meanwhile(
         "resumed_ms": percentiles(
             [1000 * outage_s for _, spoken in spoke for _, outage_s in spoken.outages], 50, 95
         ),
+        **_account(spoke),
+    }
+
+
+async def soak_with_speech(
+    server: RunningServer,
+    sources: Sequence[Source],
+    *,
+    clients: int,
+    seconds: float,
+    note: Callable[[str], None],
+) -> dict[str, Any]:
+    """`soak` of a server with a real model, by recordings that are said over and over; JSON-able."""
+    waiting = cycle(sources)
+    spoke: list[tuple[Source, Spoken]] = []
+
+    async def converse() -> None:
+        source = next(waiting)
+        spoke.append((source, await speak(server.url, source.samples)))
+
+    drift = await soak(server, converse, clients=clients, seconds=seconds, note=note)
+    errors = total_errors(_word_errors(source, spoken) for source, spoken in spoke)
+    return {"wer": errors.wer, "word_errors": str(errors), **_account(spoke), **drift}
+
+
+def _account(spoke: Sequence[tuple[Source, Spoken]]) -> dict[str, Any]:
+    """What must not have happened to any of them."""
+    return {
+        "recordings": len(spoke),
         "without_an_end": sum(spoken.ended is None for _, spoken in spoke),
         "discarded_ms": sum(
             spoken.ended.audio.discarded_ms for _, spoken in spoke if spoken.ended is not None
         ),
+        "errors": dict(Counter(code for _, spoken in spoke for code in spoken.errors)),
         "violations": sorted({v for _, spoken in spoke for v in spoken.violations()}),
     }
 
