@@ -18,12 +18,14 @@ from fasttalk_stt.inference.errors import EngineError
 from fasttalk_stt.server import make_hosted_app
 from fasttalk_stt.service.logging import configure_logging
 from fasttalk_stt.settings import Settings, SettingsError
+from fasttalk_stt.spelling import warn_of_misspelt
 
 
 def _app_from_environment() -> QuartTrio:
     try:
         settings = Settings.from_environment(os.environ)
         configure_logging(settings)
+        warn_of_misspelt(os.environ)
         return make_hosted_app(settings, make_engine(settings))
     except (SettingsError, EngineError) as error:
         sys.exit(f"fasttalk-stt: {error}")

@@ -20,13 +20,13 @@ from fasttalk_stt.conversation.backchannels import (
     read_backchannels,
 )
 from fasttalk_stt.guard import GuardStatistics
+from fasttalk_stt.inference.device import chosen_compute_type, chosen_device
 from fasttalk_stt.inference.engine import Engine
 from fasttalk_stt.inference.fallback import FallbackEngine, FallbackStatistics
 from fasttalk_stt.inference.gpu_memory import read_gpu_memory
 from fasttalk_stt.inference.load import Crowd, Pressure, headroom_streams
 from fasttalk_stt.inference.resilience import Resilience
 from fasttalk_stt.inference.scheduler import Scheduler
-from fasttalk_stt.inference.seats import is_gpu
 from fasttalk_stt.inference.silero import SileroModel, SileroVad
 from fasttalk_stt.inference.smart_turn import SmartTurn
 from fasttalk_stt.inference.turn_judge import TurnJudge
@@ -160,11 +160,9 @@ def make_resilience(
 
 
 def _hardware(settings: Settings) -> Hardware:
-    on_gpu = is_gpu(settings.device)
-    compute_type = settings.compute_type
-    if compute_type == "auto":
-        compute_type = "float16" if on_gpu else "int8"
-    return Hardware("cuda" if on_gpu else "cpu", compute_type)
+    return Hardware(
+        chosen_device(settings.device), chosen_compute_type(settings.compute_type, settings.device)
+    )
 
 
 def _traces(settings: Settings) -> list[Telemetry]:

@@ -7,13 +7,13 @@ import structlog
 from fasttalk_stt.inference.aligning.ctc import CtcAligner
 from fasttalk_stt.inference.aligning.realign import WordAligner
 from fasttalk_stt.inference.aligning.wav2vec2 import Wav2Vec2Aligner
+from fasttalk_stt.inference.device import AUTO, chosen_compute_type, chosen_device, has_cuda, is_gpu
 from fasttalk_stt.inference.engine import Engine
 from fasttalk_stt.inference.errors import EngineError, ModelNotFoundError
 from fasttalk_stt.inference.fallback import FallbackEngine, UnloadableEngine
 from fasttalk_stt.inference.faulty import FaultPlan, Faults, FaultyEngine
 from fasttalk_stt.inference.model_sizes import smaller_models
-from fasttalk_stt.inference.models import ResolvedModel, has_cuda, list_models, resolve_model
-from fasttalk_stt.inference.seats import is_gpu
+from fasttalk_stt.inference.models import ResolvedModel, chosen_model, list_models, resolve_model
 from fasttalk_stt.inference.whisperx_engine import WhisperXEngine
 from fasttalk_stt.protocol.config import primary_language
 from fasttalk_stt.settings import Settings
@@ -41,6 +41,20 @@ def make_engine(settings: Settings, *, faults: FaultPlan | None = None) -> Engin
         shared = Faults(faults)
         engines = [FaultyEngine(engine, shared) for engine in engines]
     return FallbackEngine(engines) if len(engines) > 1 else engines[0]
+
+
+def choices(settings: Settings) -> dict[str, str]:
+    """What the engine is going to take for each setting that is "auto", by the name of its variable."""
+    chosen = {}
+    if settings.model.strip().lower() == AUTO:
+        chosen["MODEL"] = chosen_model(device=settings.device, cache_directory=settings.model_cache)
+    if settings.device == AUTO:
+        chosen["DEVICE"] = chosen_device(AUTO)
+    if settings.compute_type == AUTO:
+        chosen["COMPUTE_TYPE"] = chosen_compute_type(AUTO, settings.device)
+    if settings.aligner == AUTO:
+        chosen["ALIGNER"] = "attention" if _aligner(settings) is None else "ctc"
+    return chosen
 
 
 def _engine(
@@ -81,7 +95,7 @@ def _aligner(settings: Settings) -> WordAligner | None:
     kind = settings.aligner
     if kind == "wav2vec2":
         language = primary_language(settings.language) or "en"
-        device = "cuda" if is_gpu(settings.device) else "cpu"
+        device = chosen_device(settings.device)
         return Wav2Vec2Aligner(language, device=device, model=settings.align_model)
     aligner = CtcAligner()
     wanted = kind == "ctc" or (kind == "auto" and aligner.is_installed)

@@ -319,15 +319,20 @@ class Settings:
         )
 
     @classmethod
+    def variables(cls) -> tuple[str, ...]:
+        """The names of all settings."""
+        return tuple(attribute.metadata["variable"] for attribute in attrs.fields(cls))
+
+    @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
         """Read the settings from `environ`; a variable that is empty counts as unset.
 
         Raises SettingsError for the first bad value, and for a variable that promises a
         protection and does not give it.
         """
-        known = {attribute.metadata["variable"] for attribute in attrs.fields(cls)}
         try:
-            check_promises({name for name, text in environ.items() if text.strip()}, known)
+            used = {name for name, text in environ.items() if text.strip()}
+            check_promises(used, set(cls.variables()))
         except AccessError as error:
             raise SettingsError(str(error)) from None
         values = {}

@@ -50,6 +50,7 @@ SERVER_PARTS = UPPER_LAYERS | {
     "inference",
     "listening",
     "settings",
+    "spelling",
     "telemetry",
 }
 """A client imports none of these."""

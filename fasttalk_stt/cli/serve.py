@@ -14,6 +14,7 @@ from fasttalk_stt.inference.faulty import FaultPlan, read_faults
 from fasttalk_stt.server import serve
 from fasttalk_stt.service.logging import configure_logging
 from fasttalk_stt.settings import Settings
+from fasttalk_stt.spelling import warn_of_misspelt
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -53,5 +54,6 @@ def run(args: argparse.Namespace) -> int:
     """Serve; returns when drained. Raises user errors for `main` to print."""
     settings = Settings.from_environment(os.environ)
     configure_logging(settings)
+    warn_of_misspelt(os.environ)
     trio.run(partial(serve, settings, hypercorn_file=args.hypercorn_config, faults=args.faults))
     return 0

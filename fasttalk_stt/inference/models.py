@@ -16,6 +16,7 @@ from typing import Literal
 import structlog
 from attrs import field, frozen
 
+from fasttalk_stt.inference.device import AUTO, has_cuda
 from fasttalk_stt.inference.errors import ModelNotFoundError
 from fasttalk_stt.inference.model_hub import DownloadError, FasterWhisperHub, ModelHub
 from fasttalk_stt.inference.packaged_model import (
@@ -29,7 +30,6 @@ from fasttalk_stt.inference.processor import prefer_wide_instructions
 
 _logger = structlog.stdlib.get_logger(__name__)
 
-AUTO = "auto"
 GPU_MODEL = "large-v3-turbo"
 """What `auto` takes on a GPU: nearly large-v3's accuracy at a fraction of its decoder's cost."""
 
@@ -87,14 +87,6 @@ def find_installed_package(name: str) -> Path | None:
     return Path(spec.submodule_search_locations[0])
 
 
-def has_cuda() -> bool:
-    """Whether CTranslate2 sees a GPU."""
-    prefer_wide_instructions()
-    import ctranslate2  # noqa: PLC0415  (0.3 s, and only where the device is not given)
-
-    return bool(ctranslate2.get_cuda_device_count() > 0)
-
-
 def resolve_model(
     name: str = AUTO, *, device: str = "auto", cache_directory: Path | None = None
 ) -> ResolvedModel:
@@ -103,6 +95,11 @@ def resolve_model(
     Raises ModelNotFoundError: one line with what was looked for, what is installed, what to do.
     """
     return _catalogue(cache_directory).resolve(name, device=device)
+
+
+def chosen_model(*, device: str = "auto", cache_directory: Path | None = None) -> str:
+    """The name of the model that "auto" tries first; reads no weights, uses no network."""
+    return _catalogue(cache_directory).chosen(device=device)
 
 
 def list_models(*, device: str = "auto", cache_directory: Path | None = None) -> list[ModelListing]:
@@ -145,6 +142,12 @@ class ModelCatalogue:
                 f"no model directory {wanted}; {self._what_is_installed()}; {HOW_TO_GET}"
             )
         return self._resolve_name(wanted)
+
+    def chosen(self, *, device: str = "auto") -> str:
+        """See `chosen_model`."""
+        if self._on_gpu(device):
+            return GPU_MODEL
+        return self._auto_name(device) or CPU_MODELS[0]
 
     def listings(self, *, device: str = "auto") -> list[ModelListing]:
         """See `list_models`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from fasttalk_stt.inference.models import has_cuda
+from fasttalk_stt.inference.device import is_gpu
 
 MOST_CPU_SEATS = 2
 """On a CPU. Two calls on a core each take hardly longer than one alone, and one call on two cores is
@@ -39,11 +39,6 @@ def best_batch(device: str) -> int:
 def threads_per_seat(seats: int) -> int:
     """The processor's cores, shared out, up to where more gain nothing."""
     return min(max(_count_cores() // seats, 1), MOST_THREADS)
-
-
-def is_gpu(device: str) -> bool:
-    """Whether a model computes on a GPU; `device` as in the settings."""
-    return device == "cuda" or (device == "auto" and has_cuda())
 
 
 def _count_cores() -> int:

@@ -23,8 +23,9 @@ from fasttalk_stt.inference.decoding import (
     make_prompt,
     pad_features,
 )
+from fasttalk_stt.inference.device import chosen_compute_type, chosen_device
 from fasttalk_stt.inference.engine import SAMPLE_RATE_HZ, DecodedWord, DecodeRequest
-from fasttalk_stt.inference.models import ResolvedModel, has_cuda
+from fasttalk_stt.inference.models import ResolvedModel
 from fasttalk_stt.inference.quiet import import_whisperx
 from fasttalk_stt.inference.word_times import (
     LANGUAGES_WITHOUT_SPACES,
@@ -66,14 +67,10 @@ class WhisperModel:
         from faster_whisper.tokenizer import Tokenizer  # noqa: PLC0415
         from faster_whisper.transcribe import get_suppressed_tokens  # noqa: PLC0415
 
-        if device == "auto":
-            device = "cuda" if has_cuda() else "cpu"
-        if compute_type == "auto":
-            compute_type = "float16" if device == "cuda" else "int8"
         self._whisper: Foreign = asr.WhisperModel(
             str(model.path),
-            device=device,
-            compute_type=compute_type,
+            device=chosen_device(device),
+            compute_type=chosen_compute_type(compute_type, device),
             cpu_threads=cpu_threads,
             num_workers=seats,
             local_files_only=True,

@@ -265,6 +265,12 @@ def test_auto_on_a_gpu(catalogue: ModelCatalogue) -> None:
     assert evolve(connected, has_gpu=lambda: True).resolve("auto").name == GPU_MODEL
 
 
+def test_what_auto_tries_first_is_known_without_reading_weights(catalogue: ModelCatalogue) -> None:
+    assert catalogue.chosen(device="cuda") == GPU_MODEL
+    assert catalogue.chosen() == catalogue.chosen(device="cpu") == "base"
+    assert without_packages(catalogue).chosen() == "base", "to be downloaded"
+
+
 def test_auto_downloads_when_nothing_is_installed(catalogue: ModelCatalogue) -> None:
     model = online(without_packages(catalogue)).resolve("auto")
     assert (model.name, model.source) == ("base", "download")
