@@ -25,7 +25,8 @@ from fasttalk_stt.connection.live import (
 from fasttalk_stt.connection.transcriber import Transcriber
 from fasttalk_stt.conversation.effects import Effect, Say
 from fasttalk_stt.conversation.effort import Effort
-from fasttalk_stt.conversation.session import REPLAY_AHEAD_S, Session
+from fasttalk_stt.conversation.intake import REPLAY_AHEAD_S
+from fasttalk_stt.conversation.session import Session
 from fasttalk_stt.protocol.client_messages import (
     Configure,
     ContextUpdate,
@@ -157,7 +158,7 @@ class Listener:
         A client at real-time pace is not held: its onsets must be heard while the engine lags.
         """
         while session.waits_for_draft or (
-            session.unheard_s > REPLAY_AHEAD_S
+            session.intake.unheard_s > REPLAY_AHEAD_S
             and session.requests_outstanding >= SEGMENTS_OF_A_REPLAY
         ):
             await self._transcriber.wait_answer()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import trio
 from attrs import field, frozen
 
+from fasttalk_stt.conversation.intake import Frame
 from fasttalk_stt.conversation.segments import Draft, Entry, Speculation
-from fasttalk_stt.conversation.session import Frame, Session
+from fasttalk_stt.conversation.session import Session
 from fasttalk_stt.protocol.client_messages import (
     Configure,
     ContextUpdate,

@@ -153,7 +153,7 @@ class Receiver:
                 if self._deaf:
                     continue
                 live = self._live
-                received_s = 0.0 if live is None else live.session.received_s
+                received_s = 0.0 if live is None else live.session.intake.received_s
                 try:
                     if isinstance(raw, str):
                         self._telemetry.text_received(len(raw.encode(errors="surrogatepass")))
@@ -164,7 +164,7 @@ class Receiver:
                 except ProtocolError as error:
                     await self._report(error)
                 if not isinstance(raw, str):
-                    audio_s = 0.0 if live is None else live.session.received_s - received_s
+                    audio_s = 0.0 if live is None else live.session.intake.received_s - received_s
                     self._telemetry.frame_received(len(raw or b""), audio_s)
                     if hold_s := self._intake.frame(audio_s, trio.current_time()):
                         self._telemetry.held_back(hold_s)
@@ -204,7 +204,7 @@ class Receiver:
         frames, error = live.session.admit(raw, trio.current_time())
         for frame in frames:
             await self._incoming.send(Audio(live, frame))
-        if live.session.received_s > self._settings.max_session_s:
+        if live.session.intake.received_s > self._settings.max_session_s:
             self._live = None
             await self._incoming.send(End(live, "session_too_long"))
             error = ProtocolError(

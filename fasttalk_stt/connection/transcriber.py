@@ -130,7 +130,7 @@ class Transcriber:
     def cancel_stale(self, live: LiveSession) -> None:
         """Leave the wait for drafts, speculations and judgements that nobody wants any more."""
         for request, scope in (*self._scopes.items(), *self._judging.items()):
-            if not isinstance(request, Entry) and live.session.is_stale(request):
+            if not isinstance(request, Entry) and live.session.answers.is_stale(request):
                 scope.cancel()
 
     async def _decode(self, live: LiveSession, entry: Entry) -> None:
@@ -141,7 +141,7 @@ class Transcriber:
                     return
                 entry.requested_at_s = trio.current_time()
                 outcome = await self._final(live, entry)
-                effects = live.session.resolve(entry, outcome, trio.current_time())
+                effects = live.session.answers.resolve(entry, outcome, trio.current_time())
         finally:
             del self._scopes[entry]
             self._answered.unpark_all()
@@ -185,18 +185,20 @@ class Transcriber:
 
     async def _draft(self, live: LiveSession, draft: Draft) -> None:
         def latest() -> Speech:
-            live.session.renew(draft)
+            live.session.answers.renew(draft)
             return draft.speech
 
         heard, left = await self._look(live, draft, latest)
         if not left:
-            await self._perform(live, live.session.resolve_draft(draft, heard, trio.current_time()))
+            await self._perform(
+                live, live.session.answers.resolve_draft(draft, heard, trio.current_time())
+            )
 
     async def _speculate(self, live: LiveSession, speculation: Speculation) -> None:
         heard, left = await self._look(live, speculation, lambda: speculation.speech)
         if not left:
             now_s = trio.current_time()
-            effects = live.session.resolve_speculation(speculation, heard, now_s)
+            effects = live.session.answers.resolve_speculation(speculation, heard, now_s)
             await self._perform(live, effects)
 
     async def _judge(
@@ -205,12 +207,12 @@ class Transcriber:
         probability = None
         try:
             with trio.CancelScope() as self._judging[speculation]:
-                if not live.session.is_stale(speculation):
+                if not live.session.answers.is_stale(speculation):
                     probability = await judge_turn(speculation.turn_samples)
         finally:
             del self._judging[speculation]
         if probability is not None:
-            live.session.judge_turn(speculation, probability)
+            live.session.answers.judge_turn(speculation, probability)
 
     async def _look(
         self, live: LiveSession, request: Draft | Speculation, speech: Callable[[], Speech]
@@ -222,7 +224,7 @@ class Transcriber:
         try:
             with trio.CancelScope() as scope:
                 self._scopes[request] = scope
-                if live.session.is_stale(request):
+                if live.session.answers.is_stale(request):
                     return None, True
                 try:
                     with trio.move_on_after(self._timeout_s):
@@ -244,7 +246,7 @@ class Transcriber:
     def _urgency(self, live: LiveSession, priority: Priority) -> Urgency:
         if self._is_recording:
             return Urgency(Priority.RECORDING, is_live=False)
-        return Urgency(priority, is_live=live.session.is_live(trio.current_time()))
+        return Urgency(priority, is_live=live.session.intake.is_live(trio.current_time()))
 
     def _priority(self, request: Draft | Speculation) -> Priority:
         if self._is_recording:

@@ -1,32 +1,29 @@
 """One session: audio, commands and results in, effects out. No I/O, no waiting, no clock of its own.
 
 Four callers, each in its own task: the receiver admits frames and interrupts, the listener hears and
-obeys commands, the transcriber resolves what it was asked for, the sender takes what is ready. The
-ledger is settled only where results are sent (`take_ready`), where audio is silence or rejected, and
-where it is discarded. Segments are made by `segmenter`, kept in order by `queue`.
+obeys commands, the transcriber brings `answers`, the sender takes what the `publisher` has ready. The
+ledger is settled only where results are sent (`publisher.take_ready`), where audio is silence or rejected,
+and where it is discarded. Audio comes in through `intake`; segments are made by `segmenter`, kept in order
+by `queue`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
-import numpy as np
-import numpy.typing as npt
-from attrs import frozen
-
-from fasttalk_stt.audio.resampling import StreamResampler
 from fasttalk_stt.audio.timeline import Timeline
 from fasttalk_stt.audio.vad import VoiceDetector
-from fasttalk_stt.conversation.arrivals import ArrivalLog
+from fasttalk_stt.conversation.answers import Answers
 from fasttalk_stt.conversation.backchannels import Backchannels
 from fasttalk_stt.conversation.barge_in import BargeIn
 from fasttalk_stt.conversation.context import Context
 from fasttalk_stt.conversation.eager import EagerResults
-from fasttalk_stt.conversation.effects import Decode, Effect, Hurry, Look, Ready, Say
+from fasttalk_stt.conversation.effects import Effect, Hurry, Look, Ready, Say
 from fasttalk_stt.conversation.effort import Effort
-from fasttalk_stt.conversation.finals import partial, voice_activity
+from fasttalk_stt.conversation.finals import voice_activity
+from fasttalk_stt.conversation.intake import Frame, Intake
 from fasttalk_stt.conversation.ledger import Ledger, Outcome
 from fasttalk_stt.conversation.onsets import OnsetRegister
 from fasttalk_stt.conversation.outcomes import Outcomes
@@ -42,12 +39,7 @@ from fasttalk_stt.conversation.segmenter_events import (
     Silence,
 )
 from fasttalk_stt.conversation.segments import (
-    NOTHING_HEARD,
     Draft,
-    Entry,
-    Failure,
-    Heard,
-    HeardWord,
     Segment,
     Speculation,
 )
@@ -57,7 +49,6 @@ from fasttalk_stt.protocol.config import (
     change_session_config,
 )
 from fasttalk_stt.protocol.errors import ProtocolError
-from fasttalk_stt.protocol.pcm import PcmDecoder
 from fasttalk_stt.protocol.server_messages import (
     Configured,
     ContextData,
@@ -71,23 +62,6 @@ from fasttalk_stt.protocol.server_messages import (
 )
 from fasttalk_stt.protocol.stamps import rfc3339
 from fasttalk_stt.telemetry.telemetry import SessionFigures
-
-REPLAY_AHEAD_S = 1.0
-"""A client that has sent this much more than a microphone would have is faster than real time."""
-CATCH_UP_S = 30.0
-"""So much more may have been sent where a session goes on: what the lost connection left unsettled comes
-at once, and whoever waits for its text is as live as before."""
-
-
-@frozen(eq=False)
-class Frame:
-    """One binary message as the receiver admitted it: float32[n] at the client's rate.
-
-    The samples of a rejected frame are silence; their place in time is kept.
-    """
-
-    samples: npt.NDArray[np.float32]
-    arrived_at_s: float
 
 
 class Session:
@@ -113,17 +87,12 @@ class Session:
         self._context = Context()
         resume = config.resume
         rate = Timeline(config.sample_rate)
-        self._origin = rate.at_ms(0 if resume is None else resume.audio_from_ms)
+        origin = rate.at_ms(0 if resume is None else resume.audio_from_ms)
         committed = rate.at_ms(0 if resume is None else resume.committed_ms)
-        self._timeline = Timeline(config.sample_rate, origin=self._origin)
-        self._decoder = PcmDecoder(config.encoding, config.sample_rate)
-        self._resampler = StreamResampler(config.sample_rate)
+        self._timeline = Timeline(config.sample_rate, origin=origin)
         self._segmenter = Segmenter(config, limits, detector)
-        self._arrivals = ArrivalLog()
-        self._first_frame_s: float | None = None
-        # Session samples; behind what was received by the frames in between.
-        self._heard: int = self._origin
-        self._ledger = Ledger(received=self._origin, committed=committed)
+        self._ledger = Ledger(received=origin, committed=committed)
+        self.intake = Intake(config, self._ledger, self._timeline)
         self._queue = SegmentQueue()
         self._onsets = OnsetRegister()
         self._barge_in = BargeIn(self._queue, backchannels)
@@ -146,6 +115,7 @@ class Session:
             segmenter=self._segmenter,
             publisher=self.publisher,
         )
+        self.answers = Answers(config, self._outcomes, self.intake.arrivals)
         self._owed_onsets = OwedOnsets(resume, self._onsets, self._timeline)
         if resume is not None:
             self._segmenter.go_on(
@@ -164,26 +134,9 @@ class Session:
         self._segmenter.spend(effort)
 
     @property
-    def received_s(self) -> float:
-        return self._ledger.received / self._config.sample_rate
-
-    @property
     def pending_s(self) -> float:
         """Audio received that has no outcome yet."""
         return self._ledger.pending / self._config.sample_rate
-
-    @property
-    def unheard_s(self) -> float:
-        """Audio received that waits to be heard."""
-        return (self._ledger.received - self._heard) / self._config.sample_rate
-
-    def is_live(self, now_s: float) -> bool:
-        """Whether the client sends no faster than real time."""
-        if self._first_frame_s is None:
-            return True
-        sent_s = (self._ledger.received - self._origin) / self._config.sample_rate
-        ahead_s = REPLAY_AHEAD_S if self._config.resume is None else CATCH_UP_S
-        return sent_s <= now_s - self._first_frame_s + ahead_s
 
     @property
     def utterance_open(self) -> bool:
@@ -204,12 +157,6 @@ class Session:
         """Whether `end` was called; what is heard afterwards is ignored."""
         return self.publisher.end_reason is not None
 
-    def is_stale(self, request: Draft | Speculation) -> bool:
-        """Whether nobody wants the answer any more."""
-        if isinstance(request, Speculation) and request.adopted_by is not None:
-            return request.adopted_by.cancelled
-        return request.generation != self._segmenter.generation
-
     def stamp(self, timestamp: str) -> Metadata:
         """The stamp of the next message that is sent in this session."""
         return self.publisher.stamp(self._config, self.session_id, timestamp)
@@ -224,25 +171,9 @@ class Session:
     # The receiver's side
 
     def admit(self, raw: bytes, now_s: float) -> tuple[list[Frame], ProtocolError | None]:
-        """Count a message's audio and decode it.
-
-        A message that is rejected is discarded and becomes silence, in pieces of at most 1 s: it may
-        be far longer, and hearing it must not hold the event loop.
-        """
-        n_samples = self._decoder.whole_samples(raw)
-        start = self._ledger.received
-        self._ledger.receive(n_samples)
+        """See `Intake.admit`."""
         self.publisher.chunks += 1
-        if self._first_frame_s is None:
-            self._first_frame_s = now_s
-        try:
-            return [Frame(self._decoder.decode(raw), now_s)], None
-        except ProtocolError as error:
-            self._ledger.settle(start, start + n_samples, Outcome.DISCARDED)
-            stand_in = np.zeros(n_samples, dtype=np.float32)
-            piece = self._config.sample_rate
-            pieces = (stand_in[i : i + piece] for i in range(0, n_samples, piece))
-            return [Frame(samples, now_s) for samples in pieces], error
+        return self.intake.admit(raw, now_s)
 
     def interrupt(self, scope: InterruptScope, now_s: float) -> list[Effect]:
         """Stop what is stale as of the last sample received; see the protocol's barge-in section.
@@ -294,28 +225,26 @@ class Session:
         """Take the next frame."""
         if self.ending:
             return []
-        start = self._timeline.to_pipeline(self._heard)
-        self._heard += len(frame.samples)
-        self._arrivals.add(start, self._timeline.to_pipeline(self._heard), frame.arrived_at_s)
-        samples = self._resampler.push(frame.samples)
+        samples = self.intake.hear(frame)
         effects = self._effects(self._segmenter.hear(samples), now_s)
         effects.extend(self._take_back_owed(self._segmenter.heard_to))
-        self._arrivals.forget_before(self._segmenter.cursor)
+        self.intake.arrivals.forget_before(self._segmenter.cursor)
         return effects
 
     def flush(self, now_s: float) -> list[Effect]:
-        events = self._segmenter.flush(self._edge, self._resampler.tail())
+        events = self._segmenter.flush(self.intake.edge, self.intake.tail())
         return self._effects(events, now_s)
 
     def configure(self, changes: Mapping[str, object]) -> list[Effect]:
         """Apply a `configure`; raises `invalid_config` and changes nothing where it is wrong."""
         self._config = change_session_config(self._config, changes)
         self._segmenter.configure(self._config)
+        self.answers.configure(self._config)
         return [Say(Configured(self._config))]
 
     def update_context(self, update: ContextUpdate) -> list[Effect]:
         before, self._context = self._context, self._context.updated(update)
-        self._barge_in.change_context(before, self._context, self._edge)
+        self._barge_in.change_context(before, self._context, self.intake.edge)
         self._segmenter.update_context(self._context)
         context = self._context
         return [
@@ -332,7 +261,7 @@ class Session:
 
     def stall(self, now_s: float) -> list[Effect]:
         """No audio came for so long that the open utterance counts as ended."""
-        events = self._segmenter.stall(self._edge, self._resampler.tail())
+        events = self._segmenter.stall(self.intake.edge, self.intake.tail())
         return self._effects(events, now_s)
 
     def end(
@@ -345,7 +274,9 @@ class Session:
         if self.ending:
             return []
         cut_by_drain = cut_by_drain and self.utterance_open
-        events = self._segmenter.end(self._edge, self._resampler.tail(), cut_by_drain=cut_by_drain)
+        events = self._segmenter.end(
+            self.intake.edge, self.intake.tail(), cut_by_drain=cut_by_drain
+        )
         if cut_by_drain:
             events = [event for event in events if not isinstance(event, Silence)]
         effects = self._effects(events, now_s)
@@ -353,75 +284,11 @@ class Session:
         if not cut_by_drain:
             # Rounding between the clocks leaves less than a pipeline sample at the very end.
             edge = self._timeline.to_session(self._segmenter.cursor)
-            self._ledger.settle(edge, self._heard, Outcome.SILENCE)
+            self._ledger.settle(edge, self.intake.heard, Outcome.SILENCE)
         self.publisher.end_reason = reason
         return [*effects, Ready()]
 
-    # The transcriber's side
-
-    def resolve(self, entry: Entry, outcome: Heard | Failure, now_s: float) -> list[Effect]:
-        """Note what became of a segment."""
-        if isinstance(outcome, Heard):
-            self.publisher.add_compute(outcome.compute_ms)
-        return self._outcomes.resolve(entry, outcome, now_s)
-
-    def renew(self, draft: Draft) -> None:
-        """The engine takes a draft up: let it look at all that is open by now."""
-        self._segmenter.looks.renew(draft)
-
-    def resolve_draft(self, draft: Draft, heard: Heard | None, now_s: float) -> list[Effect]:
-        """Note what a draft heard (None: it failed): words are committed, a partial may follow."""
-        if heard is not None:
-            self.publisher.add_compute(heard.compute_ms)
-        if self.is_stale(draft):
-            return []
-        effects: list[Effect] = []
-        committed = self._segmenter.looks.commit(draft, heard)
-        if committed is not None:
-            entry = self._entry(committed.segment, now_s)
-            self._queue.add(entry)
-            effects.extend(self._outcomes.resolve(entry, committed.heard, now_s))
-        if heard is not None:
-            n_committed = 0 if committed is None else len(committed.heard.words)
-            effects.extend(self._partial(draft.utterance, draft.edge, heard.words[n_committed:]))
-        return effects
-
-    def resolve_speculation(
-        self, speculation: Speculation, heard: Heard | None, now_s: float
-    ) -> list[Effect]:
-        """Note what was said before a pause (None: that failed).
-
-        Where the utterance ended meanwhile it is the segment's text; a failure is tried again as the
-        segment's own request.
-        """
-        if heard is not None:
-            self.publisher.add_compute(heard.compute_ms)
-        if self.is_stale(speculation):
-            return []
-        entry = speculation.adopted_by
-        if entry is not None:
-            return [Decode(entry)] if heard is None else self._outcomes.resolve(entry, heard, now_s)
-        if heard is None:
-            self._segmenter.forget_speculation()
-            return []
-        speculation.heard = heard
-        self._segmenter.consider(speculation)
-        segment = speculation.segment
-        return [
-            *self._tell_eagerly(speculation, heard, now_s),
-            *self._partial(segment.utterance, segment.end, heard.words),
-        ]
-
-    def judge_turn(self, speculation: Speculation, probability: float) -> None:
-        """Note how much the speaker sounded done before a pause (0-1)."""
-        speculation.turn_probability = probability
-        self._segmenter.consider(speculation)
-
     # Shared
-
-    @property
-    def _edge(self) -> int:
-        return self._timeline.to_pipeline(self._heard)
 
     def _timestamp(self) -> str:
         return rfc3339(self._wall_clock())
@@ -441,34 +308,8 @@ class Session:
                 case Due(draft=draft):
                     effects.append(Hurry(draft))
                 case Segment():
-                    effects.extend(self._close(event, now_s))
+                    effects.extend(self.answers.close(event, now_s))
         return effects
-
-    def _close(self, segment: Segment, now_s: float) -> list[Effect]:
-        """A segment is closed: its text is known, on its way, or to be asked for."""
-        entry = self._entry(segment, now_s)
-        self._queue.add(entry)
-        speculation = segment.speculation
-        if speculation is None:
-            retracted = map(Say, self._eager.take_back("superseded"))
-            if segment.speech is not None:
-                return [*retracted, Decode(entry)]
-            return [*retracted, *self._outcomes.resolve(entry, NOTHING_HEARD, now_s)]
-        self._eager.keep()
-        speculation.adopted_by = entry
-        if speculation.heard is None:
-            return [Hurry(speculation)]
-        return self._outcomes.resolve(entry, speculation.heard, now_s)
-
-    def _tell_eagerly(self, speculation: Speculation, heard: Heard, now_s: float) -> list[Effect]:
-        """Show the text as it stands at a pause. Only where nothing older is still to be sent, and
-        not what may yet be rejected."""
-        if not self._config.eager_results or not heard.text or len(self._queue):
-            return []
-        entry = self._entry(speculation.segment, now_s)
-        if self._outcomes.is_backchannel(entry, heard):
-            return []
-        return [Say(self._eager.show(speculation, entry, heard, now_s))]
 
     def _report(self, onset: Onset) -> list[Effect]:
         interrupts = self._config.barge_in_enabled and self._context.bot_is_active
@@ -495,30 +336,3 @@ class Session:
         if rejections:
             segmenter.skip_utterances(owed.last_number)
         return [Say(rejection) for rejection in rejections]
-
-    def _entry(self, segment: Segment, now_s: float) -> Entry:
-        return Entry(
-            segment=segment,
-            closed_at_s=now_s,
-            arrived_at_s=self._arrivals.arrived_at_s(segment.end, now_s),
-            chunks=self._arrivals.chunks(segment.start, segment.end),
-            end=segment.end,
-            with_times=self._config.enable_timestamps,
-            report_speech_end=self._config.fasttalk_mode,
-            spoken_at_s=self._arrivals.arrived_at_s(min(segment.speech_end, segment.end), now_s),
-        )
-
-    def _partial(self, utterance: int, edge: int, open_words: Sequence[HeardWord]) -> list[Effect]:
-        """Show the utterance so far, if asked for. Not while a final is outstanding: its text comes
-        first."""
-        if not self._config.interim_results or not open_words or self._queue.unresolved():
-            return []
-        message = partial(
-            utterance,
-            self.publisher.text_so_far(utterance),
-            open_words,
-            start=self._segmenter.utterance_start,
-            edge=edge,
-            timeline=self._timeline,
-        )
-        return [Say(message)]

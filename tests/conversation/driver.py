@@ -130,24 +130,24 @@ class Driver:
         segment, speculation = entry.segment, entry.segment.speculation
         if speculation is None or entry in self._decoded_alone:
             outcome = words_in(segment.start, segment.end) if outcome is None else outcome
-            self.do(self.session.resolve(entry, outcome, self.now_s))
+            self.do(self.session.answers.resolve(entry, outcome, self.now_s))
             return
         if isinstance(outcome, Failure):
             # A speculation that fails is tried once more, as the segment's own request.
             self._decoded_alone.add(entry)
-            self.do(self.session.resolve_speculation(speculation, None, self.now_s))
+            self.do(self.session.answers.resolve_speculation(speculation, None, self.now_s))
             if entry in self.wanted:
                 self.resolve(entry, outcome)
             return
         heard = words_in(segment.start, speculation.segment.end) if outcome is None else outcome
-        self.do(self.session.resolve_speculation(speculation, heard, self.now_s))
+        self.do(self.session.answers.resolve_speculation(speculation, heard, self.now_s))
 
     def speculate(self, heard: Heard | None = None, *, failed: bool = False) -> None:
         """Answer the latest speculation while its pause goes on, by default with words all along."""
         speculation = self.speculations.pop()
         if heard is None and not failed:
             heard = words_in(speculation.segment.start, speculation.segment.end)
-        self.do(self.session.resolve_speculation(speculation, heard, self.now_s))
+        self.do(self.session.answers.resolve_speculation(speculation, heard, self.now_s))
 
     def look(self, heard: Heard | None = None, *, failed: bool = False) -> None:
         """Answer the oldest draft, by default with words all along it."""
@@ -155,7 +155,7 @@ class Driver:
         self.answered.append(draft.speech)
         if heard is None and not failed:
             heard = words_in(draft.start, draft.edge)
-        self.do(self.session.resolve_draft(draft, heard, self.now_s))
+        self.do(self.session.answers.resolve_draft(draft, heard, self.now_s))
 
     def send_ready(self, most: int | None = None) -> None:
         """Send what is ready, as the sender does: after `most` publications of the last entry it waits

@@ -84,7 +84,7 @@ def test_a_draft_looks_at_all_that_is_open_when_it_is_taken_up() -> None:
     driver.hear(sound(2.6))
     (draft,) = driver.drafts
     driver.hear(sound(0.6))
-    driver.session.renew(draft)
+    driver.session.answers.renew(draft)
     assert draft.edge == pytest.approx(3_200 * MS, abs=512)
     assert len(draft.speech.samples) == draft.edge - draft.start
     driver.look()
@@ -101,7 +101,7 @@ def test_a_stale_draft_is_not_renewed() -> None:
     driver.do(driver.session.flush(driver.now_s))
     driver.hear(sound(0.6))
     before = draft.edge
-    driver.session.renew(draft)
+    driver.session.answers.renew(draft)
     assert draft.edge == before
 
 
@@ -191,7 +191,7 @@ def test_the_window_of_a_request_never_exceeds_the_models() -> None:
     for _ in range(60):
         driver.hear(sound(1.0))
         while driver.drafts:
-            driver.session.renew(driver.drafts[0])
+            driver.session.answers.renew(driver.drafts[0])
             longest = max(longest, len(driver.drafts[0].speech.samples))
             driver.look()
     driver.end()
@@ -235,7 +235,7 @@ def test_a_stale_draft_changes_nothing() -> None:
     driver.hear(sound(2.6))
     stale: Draft = driver.drafts[0]
     driver.do(driver.session.flush(driver.now_s))
-    assert driver.session.is_stale(stale)
+    assert driver.session.answers.is_stale(stale)
     driver.look(words_in(stale.start, stale.edge))
     assert driver.finals == []
 

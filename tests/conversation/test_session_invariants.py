@@ -116,7 +116,7 @@ def act(driver: Driver, step: str, value: object) -> None:  # noqa: PLR0912 - on
                 driver.look(heard if isinstance(heard, Heard) else None, failed=kind == "f")
         case "judge", float(probability):
             if driver.speculations:
-                session.judge_turn(driver.speculations[-1], probability)
+                session.answers.judge_turn(driver.speculations[-1], probability)
         case "send", most:
             driver.send_ready(most)
         case _:
@@ -152,7 +152,7 @@ def check_account(driver: Driver, ended: SessionEnded) -> None:
     assert (
         audio.received_ms
         == audio.transcribed_ms + audio.silence_ms + audio.discarded_ms
-        == int(driver.session.received_s * 1000 + 1e-6)
+        == int(driver.session.intake.received_s * 1000 + 1e-6)
     )
     assert ended.segments == len(driver.finals)
 

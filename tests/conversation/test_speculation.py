@@ -70,7 +70,7 @@ def test_speech_that_resumes_drops_the_answer() -> None:
     driver = pausing()
     (stale,) = driver.speculations
     driver.hear(sound(0.5))
-    assert driver.session.is_stale(stale)
+    assert driver.session.answers.is_stale(stale)
     driver.speculate()
     driver.hear(silence(0.7))
     (entry,) = driver.wanted
@@ -97,7 +97,9 @@ def test_one_that_fails_after_the_endpoint_is_asked_again_before_it_is_an_error(
     driver = pausing()
     driver.hear(silence(0.4))
     (entry,) = driver.wanted
-    driver.do(driver.session.resolve_speculation(entry.segment.speculation, None, driver.now_s))
+    driver.do(
+        driver.session.answers.resolve_speculation(entry.segment.speculation, None, driver.now_s)
+    )
     driver.send_ready()
     assert driver.of_type("error") == []
     driver.resolve(entry, FAILURE)
@@ -208,7 +210,7 @@ def test_a_look_that_a_pause_has_stopped_is_due_when_speech_goes_on(speculates: 
     driver.hear(np.concatenate((sound(2.6), silence(0.25))))
     (stopped,) = driver.drafts
     driver.hear(sound(0.1))
-    assert driver.session.is_stale(stopped)
+    assert driver.session.answers.is_stale(stopped)
     assert len(driver.drafts) == 2
     driver.look()
     driver.look()
