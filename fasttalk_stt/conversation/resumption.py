@@ -12,7 +12,7 @@ import math
 from fasttalk_stt.audio.timeline import Timeline, pipeline_samples
 from fasttalk_stt.conversation.onsets import OnsetRegister
 from fasttalk_stt.conversation.segments import HeardWord
-from fasttalk_stt.protocol.config import Resume
+from fasttalk_stt.protocol.resume import Resume
 from fasttalk_stt.protocol.server_messages import VoiceActivityRejected
 
 HEARD_AGAIN_WITHIN_SAMPLES = pipeline_samples(1.0)

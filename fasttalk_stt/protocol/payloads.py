@@ -6,7 +6,8 @@ import attrs
 
 from fasttalk_stt.protocol import client_messages as client
 from fasttalk_stt.protocol.client_messages import ClientMessage
-from fasttalk_stt.protocol.config import CONFIGURABLE, Resume, SessionConfig
+from fasttalk_stt.protocol.config import SessionConfig
+from fasttalk_stt.protocol.resume import Resume
 from fasttalk_stt.protocol.schemas import (
     Schema,
     SchemaBook,
@@ -16,6 +17,7 @@ from fasttalk_stt.protocol.schemas import (
     without_default,
 )
 from fasttalk_stt.protocol.server_messages import TOP_LEVEL_ENVELOPE, Metadata, ServerMessage
+from fasttalk_stt.protocol.values import CONFIGURABLE
 
 
 def client_payload(cls: type[ClientMessage], defaults: SessionConfig, book: SchemaBook) -> Schema:

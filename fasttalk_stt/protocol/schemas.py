@@ -19,10 +19,9 @@ from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 
 import attrs
 
-from fasttalk_stt.protocol.config import VALUE
 from fasttalk_stt.protocol.quantities import Facet
 from fasttalk_stt.protocol.server_messages import OMIT_NONE
-from fasttalk_stt.protocol.values import nullable
+from fasttalk_stt.protocol.values import VALUE, nullable
 
 Schema = dict[str, Any]
 Field: TypeAlias = "attrs.Attribute[Any]"

@@ -11,9 +11,18 @@ import re
 import unicodedata
 from typing import Any, Protocol
 
-from attrs import frozen
+import attrs
+from attrs import field, frozen
 
 from fasttalk_stt.protocol.quantities import UNIT
+
+VALUE = "value"
+"""Field metadata: the `Value` that the field may hold."""
+
+CONFIGURABLE = "configurable"
+"""Field metadata: whether `configure` may change the field inside a session."""
+
+MAX_ID_CHARS = 128
 
 _LANGUAGE = r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*"
 _IS_LANGUAGE = re.compile(_LANGUAGE)
@@ -32,6 +41,11 @@ class Value(Protocol):
         """Return the checked value; raises ValueError."""
 
     def schema(self) -> dict[str, Any]: ...
+
+
+def holds(value: Value, default: Any = attrs.NOTHING, *, configurable: bool = False) -> Any:
+    """A field of a configuration's class that may hold `value`."""
+    return field(default=default, metadata={VALUE: value, CONFIGURABLE: configurable})
 
 
 @frozen

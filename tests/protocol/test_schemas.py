@@ -10,10 +10,11 @@ import attrs
 import pytest
 from attrs import field, frozen
 
-from fasttalk_stt.protocol.config import VALUE, SessionConfig
+from fasttalk_stt.protocol.config import SessionConfig
 from fasttalk_stt.protocol.quantities import Milliseconds, Share, one_of
 from fasttalk_stt.protocol.schemas import SchemaBook, without_default
 from fasttalk_stt.protocol.server_messages import OMIT_NONE
+from fasttalk_stt.protocol.values import VALUE
 
 
 class Colour(Enum):
