@@ -98,7 +98,7 @@ class Verdict(Enum):
     """The excess goes on: end the connection."""
 
 
-class Intake:
+class Allowance:
     """What one connection may send: `limit_per_s` messages a second, and as many at once; 0: no limit.
 
     *Text messages* over the limit are dropped, the first of an excess with an answer. When as many as

@@ -18,10 +18,10 @@ import trio
 
 from fasttalk_stt.access.principal import ANONYMOUS, Principal
 from fasttalk_stt.access.rates import Bucket
+from fasttalk_stt.connection.departure import Departure
 from fasttalk_stt.connection.ears import Ears
 from fasttalk_stt.connection.listener import Listener
 from fasttalk_stt.connection.live import (
-    Closing,
     Incoming,
     LiveSession,
     Outgoing,
@@ -29,9 +29,10 @@ from fasttalk_stt.connection.live import (
     Settling,
     Work,
 )
-from fasttalk_stt.connection.receiver import Receiver, no_resume
+from fasttalk_stt.connection.receiver import Receiver
 from fasttalk_stt.connection.registry import SessionRegistry
 from fasttalk_stt.connection.sender import Sender
+from fasttalk_stt.connection.session_maker import SessionMaker
 from fasttalk_stt.connection.transcriber import Transcriber
 from fasttalk_stt.connection.transport import Transport
 from fasttalk_stt.conversation.effects import Cancel, Decode, Effect, Hurry, Look, Ready, Say
@@ -42,7 +43,6 @@ from fasttalk_stt.inference.resilience import Resilience
 from fasttalk_stt.protocol.codec import encode_server_message, error_message
 from fasttalk_stt.protocol.errors import (
     INTERNAL_ERROR,
-    SERVER_DRAINING,
     SESSION_ALREADY_STARTED,
     CloseCode,
     ProtocolError,
@@ -62,10 +62,6 @@ connection back until the server's write deadline ends it."""
 CLEANUP_S = 2.0
 """How long telling a client about our fault may take; one that does not read may hold it until the
 server's write deadline, which is shielded."""
-RESUME_WITHIN_S = 10.0
-"""From the accept to `start_session` with `resume`, which a client sends at once."""
-DRAIN_RESERVE_S = 2.0
-"""Of the drain's time, this much is kept for the last results of an utterance that was cut."""
 
 _EFFORTS = {
     Pressure.CALM: USUAL_EFFORT,
@@ -117,9 +113,6 @@ class Connection:
         self._telemetry = telemetry.connection(principal.kind, str(principal))
         self._machine = StateMachine()
         self._session_ids: list[str] = []
-        self._drain_asked = trio.Event()
-        self._parting_with: ProtocolError | None = None
-        self._parting = trio.Event()
         self._scope = trio.CancelScope()
 
         scheduler = resilience.scheduler
@@ -150,10 +143,14 @@ class Connection:
             self._send_incoming,
             self._outbox.clone(),
             settings=settings,
-            model=scheduler.model_name,
-            languages=lambda: scheduler.supported_languages,
-            ears=ears,
-            wall_clock=wall_clock,
+            sessions=SessionMaker(
+                settings,
+                model=scheduler.model_name,
+                languages=lambda: scheduler.supported_languages,
+                ears=ears,
+                wall_clock=wall_clock,
+                telemetry=self._telemetry,
+            ),
             telemetry=self._telemetry,
             perform=self._perform,
             started=self._claim,
@@ -171,6 +168,12 @@ class Connection:
             effort=lambda: USUAL_EFFORT if is_recording else _EFFORTS[scheduler.load().pressure],
             is_held_back=lambda: is_recording or self._receiver.is_held_back,
         )
+        self._departure = Departure(
+            self._outbox.clone(),
+            self._receiver,
+            self._listener,
+            drain_timeout_s=settings.drain_timeout_s,
+        )
 
     @property
     def state(self) -> ConnectionState:
@@ -183,7 +186,7 @@ class Connection:
 
     def drain(self) -> None:
         """Ask the connection to finish: last results, `session_ended`, close with 1001."""
-        self._drain_asked.set()
+        self._departure.drain()
 
     def lose_session(self, session_id: str) -> None:
         """Another connection took this one's session over: close with 1008."""
@@ -196,9 +199,7 @@ class Connection:
 
     def part(self, error: ProtocolError) -> None:
         """Tell the client that error and close, with its close code or 1008. The first reason holds."""
-        if self._parting_with is None:
-            self._parting_with = error
-            self._parting.set()
+        self._departure.part(error)
 
     async def run(self) -> None:
         self._machine.apply(Transition.ACCEPT)
@@ -208,9 +209,7 @@ class Connection:
                     self._receiver.run,
                     self._listener.run,
                     self._transcriber.run,
-                    self._drain_when_asked,
-                    self._part_when_asked,
-                    self._expect_resume,
+                    self._departure.run,
                 ):
                     nursery.start_soon(task)
                 self._scope = nursery.cancel_scope
@@ -292,38 +291,6 @@ class Connection:
     def _finish(self) -> None:
         """The close frame is out: nothing else matters any more."""
         self._scope.cancel()
-
-    async def _drain_when_asked(self) -> None:
-        await self._drain_asked.wait()
-        self._receiver.drain()
-        draining = ProtocolError(
-            SERVER_DRAINING,
-            "The server is shutting down. Last results follow; connect to another server.",
-        )
-        await self._outbox.send(Saying((error_message(draining),)))
-        self._listener.drain()
-        live = self._receiver.latest
-        if live is not None:
-            patience_s = max(self._settings.drain_timeout_s - DRAIN_RESERVE_S, 0.0)
-            with trio.move_on_after(patience_s):
-                await live.ended.wait()
-            self._listener.cut()
-            await live.ended.wait()
-        await self._outbox.send(Closing(CloseCode.GOING_AWAY, draining.kind.code))
-
-    async def _part_when_asked(self) -> None:
-        await self._parting.wait()
-        if (error := self._parting_with) is not None:
-            await self._outbox.send(Saying((error_message(error),)))
-            code = error.kind.close_code or CloseCode.POLICY
-            await self._outbox.send(Closing(code, error.kind.code))
-
-    async def _expect_resume(self) -> None:
-        """A place beyond the usual ones is not kept for somebody who does not use it."""
-        if self._receiver.must_resume:
-            await trio.sleep(RESUME_WITHIN_S)
-            if self._receiver.must_resume:
-                self.part(no_resume())
 
     async def _fail(self, group: BaseExceptionGroup[Exception]) -> None:
         """Our own fault: log it, tell the client, close with 1011."""

@@ -8,15 +8,11 @@ sends faster than it may (`access/rates.py`).
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import datetime
 
 import trio
 
-from fasttalk_stt.access.rates import Bucket, Intake, Verdict
-from fasttalk_stt.audio.timeline import pipeline_samples
-from fasttalk_stt.connection.ears import Ears
+from fasttalk_stt.access.rates import Allowance, Bucket, Verdict
 from fasttalk_stt.connection.live import (
     Audio,
     Begin,
@@ -28,11 +24,9 @@ from fasttalk_stt.connection.live import (
     Outgoing,
     Saying,
 )
-from fasttalk_stt.connection.timed_detector import TimedDetector
+from fasttalk_stt.connection.session_maker import SessionMaker
 from fasttalk_stt.connection.transport import Transport
 from fasttalk_stt.conversation.effects import Effect
-from fasttalk_stt.conversation.segmenter import SegmenterLimits
-from fasttalk_stt.conversation.session import Session
 from fasttalk_stt.protocol.client_messages import (
     ClientMessage,
     Configure,
@@ -47,11 +41,8 @@ from fasttalk_stt.protocol.config import (
     SessionConfig,
     change_session_config,
     known_fields,
-    primary_language,
-    read_session_config,
 )
 from fasttalk_stt.protocol.errors import (
-    INVALID_CONFIG,
     RATE_LIMITED,
     SERVER_DRAINING,
     SERVER_FULL,
@@ -80,10 +71,7 @@ class Receiver:
         outbox: trio.MemorySendChannel[Outgoing],
         *,
         settings: Settings,
-        model: str,
-        languages: Callable[[], frozenset[str]],
-        ears: Ears,
-        wall_clock: Callable[[], datetime],
+        sessions: SessionMaker,
         telemetry: ConnectionTelemetry,
         perform: Perform,
         started: Callable[[str], None],
@@ -99,14 +87,11 @@ class Receiver:
         self._incoming = incoming
         self._outbox = outbox
         self._settings = settings
-        self._model = model
-        self._languages = languages
-        self._ears = ears
-        self._wall_clock = wall_clock
+        self._sessions = sessions
         self._telemetry = telemetry
         self._perform = perform
         self._started = started
-        self._intake = Intake(settings.message_rate_limit, audio)
+        self._allowance = Allowance(settings.message_rate_limit, audio)
         self._live: LiveSession | None = None
         self._part = part
         self._must_resume = must_resume
@@ -166,17 +151,17 @@ class Receiver:
                 if not isinstance(raw, str):
                     audio_s = 0.0 if live is None else live.session.intake.received_s - received_s
                     self._telemetry.frame_received(len(raw or b""), audio_s)
-                    if hold_s := self._intake.frame(audio_s, trio.current_time()):
+                    if hold_s := self._allowance.frame(audio_s, trio.current_time()):
                         self._telemetry.held_back(hold_s)
                         await trio.sleep(hold_s)
 
     async def _is_in_rate(self) -> bool:
         """Count a text message; returns whether to act on it."""
-        verdict = self._intake.text(trio.current_time())
+        verdict = self._allowance.text(trio.current_time())
         if verdict is not Verdict.TAKE:
             self._telemetry.text_dropped()
         if verdict in {Verdict.TELL, Verdict.PART}:
-            await self._report(self._intake.excess())
+            await self._report(self._allowance.excess())
         if verdict is Verdict.PART:
             self._deaf = True
             await self._outbox.send(Closing(CloseCode.POLICY, RATE_LIMITED.code))
@@ -234,11 +219,13 @@ class Receiver:
                 await self._incoming.send(End(live, "end_session"))
             case Configure(config=changes):
                 live = self._session(message)
-                self._check_language(change_session_config(SessionConfig(), changes).language)
+                self._sessions.check_language(
+                    change_session_config(SessionConfig(), changes).language
+                )
                 await self._incoming.send(Command(live, Configure(known_fields(changes))))
             case ContextUpdate(language_context=language):
                 live = self._session(message)
-                self._check_language(language)
+                self._sessions.check_language(language)
                 await self._incoming.send(Command(live, message))
             case _:
                 await self._incoming.send(Command(self._session(message), message))
@@ -263,51 +250,18 @@ class Receiver:
                 SERVER_DRAINING,
                 "The server is shutting down and starts no new sessions. Connect to another one.",
             )
-        settings = self._settings
-        config, ignored = read_session_config(raw, self._settings.session_defaults())
-        self._check_language(config.language)
-        if self._must_resume and config.resume is None:
+        session = self._sessions.make(raw)
+        if self._must_resume and session.config.resume is None:
             self._deaf = True
             self._part(no_resume())
             return
-        session_id = _session_id(config)
-        session = Session(
-            config,
-            session_id=session_id,
-            ignored_fields=ignored,
-            limits=SegmenterLimits(
-                min_audio_samples=pipeline_samples(settings.min_audio_length_s),
-                max_silence_samples=pipeline_samples(settings.max_silence_duration_s),
-                endpointer=self._ears.endpointer,
-                speculates=settings.speculation,
-            ),
-            detector=TimedDetector(
-                self._ears.make_detector(config.vad_sensitivity), self._telemetry
-            ),
-            backchannels=self._ears.backchannels,
-            model=self._model,
-            wall_clock=self._wall_clock,
-        )
-        self._started(session_id)
+        self._started(session.session_id)
         self._must_resume = False
         self._live = LiveSession(session)
         self._unended.append(self._live)
         self._in_gap = False
         self._errors = 0
         await self._incoming.send(Begin(self._live))
-
-    def _check_language(self, tag: str | None) -> None:
-        language = primary_language(tag)
-        languages = self._languages()
-        if language is None or language in languages:
-            return
-        some = ", ".join(sorted(languages)[:8])
-        more = " and more" if len(languages) > 8 else ""
-        raise ProtocolError(
-            INVALID_CONFIG,
-            f"language is {tag!r}; the model {self._model} knows {some}{more}. Ask for one of "
-            "these, or null to have it detected.",
-        )
 
     async def _report(self, error: ProtocolError) -> None:
         """Tell the client, and part with one that makes too many mistakes."""
@@ -333,16 +287,3 @@ def no_resume() -> ProtocolError:
         "The server is full; this connection was let in with ?resume=1, to go on with a session. "
         "Connect without it, later or to another server.",
     )
-
-
-def _session_id(config: SessionConfig) -> str:
-    """The caller's own id or a new one; a session that goes on keeps its id."""
-    if config.resume is None:
-        return config.session_id or str(uuid.uuid4())
-    if config.session_id not in (None, config.resume.session_id):
-        raise ProtocolError(
-            INVALID_CONFIG,
-            f"session_id is {config.session_id!r}, but resume.session_id is "
-            f"{config.resume.session_id!r}. Give the id of the session that goes on, or none.",
-        )
-    return config.resume.session_id

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fasttalk_stt.access.rates import Bucket, Intake, KeyedBuckets, Verdict
+from fasttalk_stt.access.rates import Allowance, Bucket, KeyedBuckets, Verdict
 
 gaps = st.lists(st.floats(0.0, 5.0, allow_nan=False), min_size=1, max_size=60)
 
@@ -64,10 +64,10 @@ def test_memory_is_bounded() -> None:
 
 def flood(per_s: float, for_s: float, limit_per_s: int = 200) -> tuple[list[Verdict], float]:
     """Send at that rate until parted with; returns the verdicts and how long it went on."""
-    intake, verdicts = Intake(limit_per_s), []
+    allowance, verdicts = Allowance(limit_per_s), []
     for number in range(round(per_s * for_s)):
         now_s = number / per_s
-        verdicts.append(intake.text(now_s))
+        verdicts.append(allowance.text(now_s))
         if verdicts[-1] is Verdict.PART:
             return verdicts, now_s
     return verdicts, for_s
@@ -90,25 +90,25 @@ def test_twice_the_limit_lives_two_seconds() -> None:
 
 
 def test_a_burst_is_forgiven_after_a_pause() -> None:
-    intake = Intake(10)
+    allowance = Allowance(10)
     for start_s in (0.0, 5.0, 10.0):
-        verdicts = [intake.text(start_s) for _ in range(15)]
+        verdicts = [allowance.text(start_s) for _ in range(15)]
         assert verdicts.count(Verdict.TAKE) == 10
         assert verdicts[10:] == [Verdict.TELL] + [Verdict.DROP] * 4
 
 
 def test_frames_in_real_time_and_replays_are_never_held() -> None:
     for frame_s in (0.005, 0.010, 0.032, 1.0):
-        intake = Intake(200)
+        allowance = Allowance(200)
         # All at once: a replay without a pace.
-        assert {intake.frame(frame_s, 0.0) for _ in range(2_000)} == {0.0}
+        assert {allowance.frame(frame_s, 0.0) for _ in range(2_000)} == {0.0}
 
 
 def test_tiny_empty_and_useless_frames_are_read_at_the_limit() -> None:
     for audio_s, per_s in ((0.0, 200), (1 / 16_000, 202.5), (0.0025, 400)):
-        intake, now_s, n_frames = Intake(200), 0.0, 0
+        allowance, now_s, n_frames = Allowance(200), 0.0, 0
         while now_s < 10.0:
-            now_s += intake.frame(audio_s, now_s)
+            now_s += allowance.frame(audio_s, now_s)
             n_frames += 1
         burst = per_s
         assert abs(n_frames - burst - 10 * per_s) <= 0.01 * 10 * per_s
@@ -116,7 +116,7 @@ def test_tiny_empty_and_useless_frames_are_read_at_the_limit() -> None:
 
 def test_a_keys_audio_is_shared_by_its_connections() -> None:
     audio = Bucket(rate_per_s=1.0, burst=10.0)
-    first, second = Intake(200, audio), Intake(0, audio)
+    first, second = Allowance(200, audio), Allowance(0, audio)
     assert [first.frame(1.0, 0.0) for _ in range(5)] == [0.0] * 5
     assert [second.frame(1.0, 0.0) for _ in range(5)] == [0.0] * 5
     assert first.frame(1.0, 0.0) == 1.0
@@ -124,6 +124,6 @@ def test_a_keys_audio_is_shared_by_its_connections() -> None:
 
 
 def test_no_limit() -> None:
-    intake = Intake(0)
-    assert {intake.text(0.0) for _ in range(1_000)} == {Verdict.TAKE}
-    assert {intake.frame(0.0, 0.0) for _ in range(1_000)} == {0.0}
+    allowance = Allowance(0)
+    assert {allowance.text(0.0) for _ in range(1_000)} == {Verdict.TAKE}
+    assert {allowance.frame(0.0, 0.0) for _ in range(1_000)} == {0.0}

@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from fasttalk_stt.access.principal import Principal
 from fasttalk_stt.access.rates import Bucket
-from fasttalk_stt.connection.connection import RESUME_WITHIN_S
+from fasttalk_stt.connection.departure import RESUME_WITHIN_S
 from fasttalk_stt.connection.memory import CloseFrame, PeerClosedError
 from fasttalk_stt.protocol.errors import UNAUTHORIZED, ProtocolError
 from tests.connection.conftest import Peer, Serving
