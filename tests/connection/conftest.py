@@ -131,6 +131,7 @@ class Server:
         audio: Bucket | None = None,
         *,
         must_resume: bool = False,
+        ears: Ears | None = None,
     ) -> Peer:
         transport = MemoryTransport()
         connection = Connection(
@@ -141,7 +142,7 @@ class Server:
             principal=principal,
             audio=audio,
             must_resume=must_resume,
-            ears=self.ears,
+            ears=ears or self.ears,
             wall_clock=lambda: NOON,
             telemetry=self.telemetry,
         )

@@ -466,8 +466,8 @@ async def test_our_own_fault_is_told_and_closed_with_1011(
             raise ZeroDivisionError("secret detail")
 
     async with serving() as server:
-        peer, other = server.connect(), server.connect()
-        peer.connection._receiver._ears = attrs.evolve(EARS, make_detector=BrokenDetector)
+        broken = attrs.evolve(EARS, make_detector=BrokenDetector)
+        peer, other = server.connect(ears=broken), server.connect()
         await peer.start()
         with pytest.raises(PeerClosedError):
             await peer.stream(sound(1.0))
