@@ -12,6 +12,7 @@ Parts, for `--only`:
               others notice
     speech    recordings of a corpus to a real model, each over a connection that breaks once: words wrong
               beside two runs over connections that hold
+    seams     the same in audio time, so that nothing but the break differs: what it costs in words
     speech_replicas
               `replicas` with a real model and recordings of a corpus: words wrong beside a quiet run
     soak      clients that come and go for hours: memory, descriptors, threads, tasks and latency over time
@@ -36,6 +37,8 @@ from typing import Any
 import trio
 from attrs import frozen
 
+from tools.hearing.engines import DecodeMemory, RememberingEngine
+from tools.hearing.listening import setup
 from tools.hearing.mixtures import Source, read_sources
 from tools.hearing.running import EXPECTED_ERRORS, part_names, run_parts
 from tools.hearing.servers import fake_server, real_server, temporary_log
@@ -44,6 +47,7 @@ from tools.rehearsing.cuts import talk_figures, talk_over_cuts
 from tools.rehearsing.overload import MESSAGE_LIMIT, PLACES, overload
 from tools.rehearsing.replicas import replicas_behind_proxy, settings_of
 from tools.rehearsing.rolling import kill_and_roll, talk_meanwhile
+from tools.rehearsing.seams import seam_figures
 from tools.rehearsing.soak import soak_with_tones
 from tools.rehearsing.speech import soak_with_speech, speech_figures, speech_meanwhile
 from tools.scoring import english_speech, read_manifest
@@ -53,6 +57,8 @@ Note = Callable[[str], None]
 RECORDINGS_S = (4.0, 20.0)
 """Long enough to be cut in."""
 WORDS_PER_ERROR = 16
+DECODE_S = 0.15
+"""Of audio time: what tiny.en takes for a few seconds on one core."""
 MOST_SPEAKERS = 4
 """At a time, to a model on a processor."""
 
@@ -194,6 +200,14 @@ def run_speech(options: Options, note: Note) -> dict[str, Any]:
         )
 
 
+def run_seams(options: Options, note: Note) -> dict[str, Any]:
+    """Real speech, in audio time."""
+    sources = read_speech(options)
+    note(f"{len(sources)} recordings, {options.model}")
+    engine = RememberingEngine(options.model, DecodeMemory(None, options.model), latency_s=DECODE_S)
+    return seam_figures(sources, setup(endpointer="adaptive"), engine, seed=options.seed)
+
+
 def run_soak(options: Options, note: Note) -> dict[str, Any]:
     """A long time."""
     note(f"{options.clients} clients for {options.minutes:g} minutes")
@@ -235,6 +249,7 @@ PARTS: Mapping[str, Callable[[Options, Note], Any]] = {
     "chaos": run_chaos,
     "overload": run_overload,
     "speech": run_speech,
+    "seams": run_seams,
     "speech_replicas": run_speech_replicas,
     "soak": run_soak,
     "speech_soak": run_speech_soak,
@@ -314,9 +329,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--conversation-s", type=float, default=12.0, help="length of one (default 12)")
     add("--minutes", type=float, default=60.0, help="of chaos and soaks (default 60)")
     add("--seed", type=int, default=1)
-    add("--corpus", type=Path, default=os.environ.get("SPEECH_CORPUS") or None, help="of `speech`")
-    add("--model", default="tiny.en", help="of `speech` (default tiny.en)")
-    add("--recordings", type=int, default=100, help="of `speech` (default 100)")
+    add(
+        "--corpus",
+        type=Path,
+        default=os.environ.get("SPEECH_CORPUS") or None,
+        help="of the parts with recordings",
+    )
+    add("--model", default="tiny.en", help="of the parts with recordings (default tiny.en)")
+    add("--recordings", type=int, default=100, help="of the parts with recordings (default 100)")
     add("--json", type=Path, help="write all figures there")
     return parser
 

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import trio
 
+from fasttalk_stt.inference.engine import DecodedWord, DecodeRequest
+from fasttalk_stt.inference.fake import FakeEngine
+from fasttalk_stt.inference.tones import hear_tones
+from tools.hearing.audio import RATE_HZ
+from tools.hearing.listening import setup
+from tools.hearing.mixtures import Source
 from tools.rehearse import is_kept
 from tools.rehearsing.conversation import make_conversation
 from tools.rehearsing.cuts import LONGEST_S, Talk, random_plan, talk_figures
 from tools.rehearsing.network import Cut, How, Network
+from tools.rehearsing.seams import seam_figures
 from tools.rehearsing.speaking import Spoken
+from tools.scoring import CorpusEntry
 
 
 def talk(said: str, heard: str, *errors: str) -> Talk:
@@ -188,3 +198,44 @@ async def test_a_half_open_connection_swallows_what_is_sent_and_says_nothing() -
                     pass
             assert waiting.cancelled_caught
         nursery.cancel_scope.cancel()
+
+
+def a_conversation(name: str, seed: int) -> Source:
+    conversation = make_conversation(np.random.default_rng(seed), 8.0)
+    entry = CorpusEntry(
+        name,
+        Path(f"{name}.wav"),
+        len(conversation.samples) / RATE_HZ,
+        "speech",
+        "en",
+        " ".join(conversation.words),
+        {},
+    )
+    return Source(entry, conversation.samples)
+
+
+def test_a_seam_costs_no_word_of_a_model_that_hears_every_one() -> None:
+    sources = [a_conversation(f"talk-{seed}", seed) for seed in range(6)]
+    figures = seam_figures(sources, setup(vad="webrtc"), FakeEngine(hear_tones), seed=3)
+    assert figures["recordings"] == 6
+    assert figures["wer_unbroken"] == figures["wer_broken"] == 0
+    assert is_kept(figures)
+
+
+def test_words_that_a_seam_costs_are_told() -> None:
+    talk = a_conversation("talk", 1)
+    how = setup(vad="webrtc")
+    keen = FakeEngine(hear_tones)
+    seam_figures([talk], how, keen, seed=3)
+    n_requests = sum(map(len, keen.batches))
+    asked = count(1)
+
+    def deaf_at_last(request: DecodeRequest) -> Sequence[DecodedWord]:
+        # The last request is one of the connection that was resumed.
+        return () if next(asked) == n_requests else hear_tones(request)
+
+    figures = seam_figures([talk], how, FakeEngine(deaf_at_last), seed=3)
+    assert figures["wer_unbroken"] == 0
+    assert figures["wer_broken"] > 0
+    assert list(figures["worse_when_broken"]) == ["talk"]
+    assert not is_kept(figures)
