@@ -7,24 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, Locator, Page, Route, expect
+from playwright.sync_api import Locator, Route, expect
+
+from tests.browser.watched_page import WatchedPage
 
 NO_BREAK = "\u00a0"
 
 
-class DashboardPage:
-    """`errors` are those of the console and of scripts so far."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.errors: list[str] = []
-        self.expects_errors = False
-        page.on("console", self._note)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-
-    def _note(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self.errors.append(f"{message.text} ({message.location.get('url')})")
+class DashboardPage(WatchedPage):
+    """The dashboard in a browser."""
 
     def open(self, monitoring_url: str, address: str = "") -> None:
         self.page.goto(f"{monitoring_url}/dashboard{address}")

@@ -6,26 +6,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import ConsoleMessage, Page
+from tests.browser.watched_page import WatchedPage
 
 FRAME_S = 0.032
 START_LIMIT_S = 20.0
 POLL_MS = 100
 
 
-class DemoPage:
-    """`errors` are those of the console and of scripts so far."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.errors: list[str] = []
-        self.expects_errors = False
-        page.on("console", self._note)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-
-    def _note(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self.errors.append(f"{message.text} ({message.location.get('url')})")
+class DemoPage(WatchedPage):
+    """The demo in a browser."""
 
     def open(self, http_url: str) -> None:
         self.page.goto(f"{http_url}/demo")
