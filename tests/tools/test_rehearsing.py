@@ -18,6 +18,7 @@ import trio
 from fasttalk_stt.inference.engine import DecodedWord, DecodeRequest
 from fasttalk_stt.inference.fake import FakeEngine
 from fasttalk_stt.inference.tones import hear_tones
+from tools.fuzzing.witness import Footprint
 from tools.hearing.audio import RATE_HZ
 from tools.hearing.listening import setup
 from tools.hearing.mixtures import Source
@@ -26,6 +27,7 @@ from tools.rehearsing.conversation import make_conversation
 from tools.rehearsing.cuts import LONGEST_S, Talk, random_plan, talk_figures
 from tools.rehearsing.network import Cut, How, Network
 from tools.rehearsing.seams import seam_figures
+from tools.rehearsing.soak import Look, drift
 from tools.rehearsing.speaking import Spoken
 from tools.scoring import CorpusEntry
 
@@ -239,3 +241,19 @@ def test_words_that_a_seam_costs_are_told() -> None:
     assert figures["wer_broken"] > 0
     assert list(figures["worse_when_broken"]) == ["talk"]
     assert not is_kept(figures)
+
+
+def a_look(at_s: float, mib: float) -> Look:
+    return Look(at_s, Footprint(mib, descriptors=20, threads=9), tasks=130, ping_ms={})
+
+
+@pytest.mark.parametrize(("per_hour", "told_percent"), [(0.0, 0.0), (60.0, 50.0)])
+def test_memory_that_comes_and_goes_is_no_growth(per_hour: float, told_percent: float) -> None:
+    looks = [
+        a_look(at_s, 100 + per_hour * at_s / 3600 + (10 if at_s % 60 else 0))
+        for at_s in range(30, 3601, 30)
+    ]
+    found = drift(looks, 3600)
+    assert found["warm"]["at_s"] == 300
+    assert found["memory_growth_percent"] == pytest.approx(told_percent, abs=6)
+    assert is_kept({"conversations": 1, **found}) is (per_hour == 0)

@@ -40,8 +40,8 @@ class Witness:
 
 @frozen
 class Footprint:
-    """What a server's process holds. `mib` is its own memory: pages of libraries come and go as the system
-    sees fit."""
+    """What a server's process holds. `mib` is what it allocated: pages of libraries come and go as the system
+    sees fit, and count for whoever has them alone."""
 
     mib: float
     descriptors: int
@@ -50,8 +50,9 @@ class Footprint:
     @classmethod
     def of(cls, pid: int) -> Footprint:
         process = psutil.Process(pid)
+        memory = process.memory_info()
         return cls(
-            round(process.memory_full_info().uss / 2**20, 1),
+            round((memory.rss - memory.shared) / 2**20, 1),
             process.num_fds(),
             process.num_threads(),
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from statistics import fmean
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -68,7 +69,7 @@ async def soak(
                 if len(looks) % TELL_EVERY == 0:
                     note(f"{looks[-1].at_s:.0f} s: {looks[-1].footprint.mib} MiB")
         nursery.cancel_scope.cancel()
-    return _drift(looks, seconds)
+    return drift(looks, seconds)
 
 
 async def soak_with_tones(
@@ -103,15 +104,24 @@ def _get(url: str) -> Any:
         return json.load(answer)
 
 
-def _drift(looks: list[Look], seconds: float) -> dict[str, Any]:
+def drift(looks: Sequence[Look], seconds: float) -> dict[str, Any]:
     """How the last looks differ from the first after the warm-up."""
     warm_up_s = WARM_UP_S if seconds > 2 * WARM_UP_S else SHORT_WARM_UP_SHARE * seconds
     warm = [look for look in looks if look.at_s >= warm_up_s] or looks[-1:]
     first, last = warm[0], warm[-1]
-    grown = 100 * (last.footprint.mib / first.footprint.mib - 1)
+    # What is free is given back once a minute: one look says less than several.
+    before = _mean_mib(look for look in warm if look.at_s < first.at_s + warm_up_s)
+    after = _mean_mib(look for look in warm if look.at_s > last.at_s - warm_up_s)
     return {
         "warm": attrs.asdict(first),
         "last": attrs.asdict(last),
-        "memory_growth_percent": round(grown, 2),
+        "mib_warm": round(before, 1),
+        "mib_last": round(after, 1),
+        "most_mib": max(look.footprint.mib for look in warm),
+        "memory_growth_percent": round(100 * (after / before - 1), 2),
         "most_tasks": max(look.tasks for look in warm),
     }
+
+
+def _mean_mib(looks: Iterable[Look]) -> float:
+    return fmean(look.footprint.mib for look in looks)
