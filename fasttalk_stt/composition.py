@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from fasttalk_stt.access.origins import Origins
@@ -119,7 +119,7 @@ def compose(settings: Settings, engine: Engine, guard: GuardStatistics) -> Compo
         monitoring=monitoring,
         observation=observation,
         fallbacks=lambda: FallbackStatistics() if fallback is None else fallback.statistics,
-        hardware=lambda: _hardware(settings),
+        hardware=cache(partial(_hardware, settings)),
         read_gpu_memory=None if settings.device == "cpu" else read_gpu_memory,
         session_defaults=settings.session_defaults(),
         transcriptions=transcriptions,
@@ -160,9 +160,8 @@ def make_resilience(
 
 
 def _hardware(settings: Settings) -> Hardware:
-    return Hardware(
-        chosen_device(settings.device), chosen_compute_type(settings.compute_type, settings.device)
-    )
+    device = chosen_device(settings.device)
+    return Hardware(device, chosen_compute_type(settings.compute_type, device))
 
 
 def _traces(settings: Settings) -> list[Telemetry]:

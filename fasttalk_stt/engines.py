@@ -44,7 +44,10 @@ def make_engine(settings: Settings, *, faults: FaultPlan | None = None) -> Engin
 
 
 def choices(settings: Settings) -> dict[str, str]:
-    """What the engine is going to take for each setting that is "auto", by the name of its variable."""
+    """What the engine is going to take for MODEL, DEVICE, COMPUTE_TYPE and ALIGNER where they are "auto".
+
+    Raises ImportError where a library is missing.
+    """
     chosen = {}
     if settings.model.strip().lower() == AUTO:
         chosen["MODEL"] = chosen_model(device=settings.device, cache_directory=settings.model_cache)

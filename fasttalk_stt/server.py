@@ -33,7 +33,6 @@ from fasttalk_stt.inference.faulty import FaultPlan
 from fasttalk_stt.listening import bind_port
 from fasttalk_stt.protocol.errors import UNAUTHORIZED, ProtocolError
 from fasttalk_stt.service.credentials import load_policy
-from fasttalk_stt.service.heap import give_memory_back
 from fasttalk_stt.service.logging import finish_logging
 from fasttalk_stt.service.readiness import ReadinessState
 from fasttalk_stt.service.services import Composition, Services
@@ -104,7 +103,6 @@ async def serve_composition(
             await nursery.start(_reload_on_hangup, settings, parts.services)
             nursery.start_soon(parts.own_model)
             nursery.start_soon(parts.observe)
-            nursery.start_soon(give_memory_back)
             await nursery.start(
                 partial(
                     _serve_app,
@@ -158,7 +156,6 @@ def make_hosted_app(settings: Settings, engine: Engine) -> QuartTrio:
     async def start_model() -> None:
         app.nursery.start_soon(own_model)
         app.nursery.start_soon(parts.observe)
-        app.nursery.start_soon(give_memory_back)
 
     return app
 

@@ -15,13 +15,12 @@ from fasttalk_stt.spelling import misspelt, warn_of_misspelt
         ("API_KEY", "API_KEYS"),
         ("VAD_SENSITIVTY", "VAD_SENSITIVITY"),
         ("vad_sensitivity", "VAD_SENSITIVITY"),
-        ("MODEL_CACHE_DIR", "MODEL_CACHE"),
         ("LOG_FILES", "LOG_FILE"),
         ("WEBSOCKET_MAX_CONNECTION", "WEBSOCKET_MAX_CONNECTIONS"),
     ],
 )
 def test_slips_are_found(name: str, meant: str) -> None:
-    assert misspelt([name, "PATH"]) == {name: meant}
+    assert misspelt({name: "x", "PATH": "/bin"}) == {name: meant}
 
 
 def test_no_setting_and_no_variable_of_the_system_is_taken_for_a_slip() -> None:
@@ -34,10 +33,12 @@ def test_no_setting_and_no_variable_of_the_system_is_taken_for_a_slip() -> None:
         "VIRTUAL_ENV",
     ]
     system += ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME", "SPEECH_CORPUS", "LOG_DIR"]
-    assert misspelt([*Settings.variables(), *system]) == {}
+    system += ["MONITORING_HOST", "ENDPOINT", "ENDPOINTS", "MODEL_NAME", "MODEL_PATH", "DEVICE_ID"]
+    assert misspelt(dict.fromkeys([*Settings.variables(), *system], "x")) == {}
+    assert misspelt({"API_KEY": " "}) == {}, "empty is unset"
 
 
-def test_a_start_warns_of_them() -> None:
+def test_a_warning_names_both_and_no_value() -> None:
     with capture_logs() as lines:
         warn_of_misspelt({"API_KEY": "secret", "BATCH_SIZE": "4"})
     (line,) = lines

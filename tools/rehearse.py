@@ -37,6 +37,7 @@ from typing import Any
 import trio
 from attrs import frozen
 
+from fasttalk_stt.inference.models import resolve_model
 from tools.hearing.engines import DecodeMemory, RememberingEngine
 from tools.hearing.listening import setup
 from tools.hearing.mixtures import Source, read_sources
@@ -204,7 +205,9 @@ def run_seams(options: Options, note: Note) -> dict[str, Any]:
     """Real speech, in audio time."""
     sources = read_speech(options)
     note(f"{len(sources)} recordings, {options.model}")
-    engine = RememberingEngine(options.model, DecodeMemory(None, options.model), latency_s=DECODE_S)
+    # A model that is not there is told here, in one line.
+    name = resolve_model(options.model).name
+    engine = RememberingEngine(name, DecodeMemory(None, name), latency_s=DECODE_S)
     return seam_figures(sources, setup(endpointer="adaptive"), engine, seed=options.seed)
 
 
@@ -297,6 +300,8 @@ def is_kept(part: Mapping[str, Any]) -> bool:
         "words_too_many",
         "violations",
         "without_an_end",
+        "discarded_ms",
+        "unexpected_errors",
     )
     said = part.get("conversations", part.get("recordings", 0))
     return not any(part.get(name) for name in broken) and said > 0 and _within_bounds(part)

@@ -30,7 +30,11 @@ def run(args: argparse.Namespace) -> int:
     """Print the settings of the current environment, secrets masked, and what "auto" stands for here."""
     settings = Settings.from_environment(os.environ)
     effective = settings.effective(os.environ)
-    chosen = choices(settings)
+    try:
+        chosen = choices(settings)
+    except ImportError as error:
+        print(f"what auto stands for is not known: {error}", file=sys.stderr)
+        chosen = {}
     if args.json:
         report = {each.variable: _entry(each, chosen.get(each.variable)) for each in effective}
         print(json.dumps(report, indent=2))

@@ -25,6 +25,10 @@ class Command:
     answered: bool = False
 
 
+KEEP_MS = 2_000
+"""Of audio that has its outcome, sent again for the voice detector and the decoder to warm up on."""
+
+
 @frozen
 class Audio:
     """A stretch of audio to send, whole samples."""
@@ -50,7 +54,7 @@ class ReplayBuffer:
         *,
         sample_rate_hz: int,
         bytes_per_sample: int,
-        keep_ms: int = 2000,
+        keep_ms: int = KEEP_MS,
         join_ms: int = 500,
     ) -> None:
         """`join_ms`: frames that wait are sent together up to this length; at most 1000."""

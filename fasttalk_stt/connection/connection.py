@@ -1,10 +1,11 @@
-"""One accepted WebSocket: a nursery with receiver, listener, transcriber and sender.
+"""One accepted WebSocket: a nursery with receiver, listener, transcriber, sender and departure.
 
     socket -> receiver --Incoming--> listener --Work--> transcriber
                   \\____________________\\___Outgoing____/___> sender -> socket
 
-Each channel end is owned and closed by the task that uses it. Whatever goes wrong inside ends here:
-the client is told, the socket closed with the right code, and no other connection notices.
+Departure waits for what ends the connection from this side, and says so through the outbox. Each channel
+end is owned and closed by the task that uses it. Whatever goes wrong inside ends here: the client is told,
+the socket closed with the right code, and no other connection notices.
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ class Connection:
             self._send_incoming,
             self._outbox.clone(),
             settings=settings,
-            sessions=SessionMaker(
+            session_maker=SessionMaker(
                 settings,
                 model=scheduler.model_name,
                 languages=lambda: scheduler.supported_languages,

@@ -71,7 +71,7 @@ class Receiver:
         outbox: trio.MemorySendChannel[Outgoing],
         *,
         settings: Settings,
-        sessions: SessionMaker,
+        session_maker: SessionMaker,
         telemetry: ConnectionTelemetry,
         perform: Perform,
         started: Callable[[str], None],
@@ -87,7 +87,7 @@ class Receiver:
         self._incoming = incoming
         self._outbox = outbox
         self._settings = settings
-        self._sessions = sessions
+        self._session_maker = session_maker
         self._telemetry = telemetry
         self._perform = perform
         self._started = started
@@ -219,13 +219,13 @@ class Receiver:
                 await self._incoming.send(End(live, "end_session"))
             case Configure(config=changes):
                 live = self._session(message)
-                self._sessions.check_language(
+                self._session_maker.check_language(
                     change_session_config(SessionConfig(), changes).language
                 )
                 await self._incoming.send(Command(live, Configure(known_fields(changes))))
             case ContextUpdate(language_context=language):
                 live = self._session(message)
-                self._sessions.check_language(language)
+                self._session_maker.check_language(language)
                 await self._incoming.send(Command(live, message))
             case _:
                 await self._incoming.send(Command(self._session(message), message))
@@ -250,11 +250,12 @@ class Receiver:
                 SERVER_DRAINING,
                 "The server is shutting down and starts no new sessions. Connect to another one.",
             )
-        session = self._sessions.make(raw)
-        if self._must_resume and session.config.resume is None:
+        config, ignored = self._session_maker.read(raw)
+        if self._must_resume and config.resume is None:
             self._deaf = True
             self._part(no_resume())
             return
+        session = self._session_maker.make(config, ignored)
         self._started(session.session_id)
         self._must_resume = False
         self._live = LiveSession(session)

@@ -17,6 +17,7 @@ from fasttalk_stt.settings import Settings
 from fasttalk_stt.telemetry.telemetry import ConnectionTelemetry
 
 LANGUAGES_TOLD = 8
+"""In an error: models know up to a hundred."""
 
 
 class SessionMaker:
@@ -39,15 +40,19 @@ class SessionMaker:
         self._wall_clock = wall_clock
         self._telemetry = telemetry
 
-    def make(self, raw: Mapping[str, object]) -> Session:
-        """The session that a `session_config` asks for. Raises `invalid_config` for a bad one."""
-        settings = self._settings
-        config, ignored = read_session_config(raw, settings.session_defaults())
+    def read(self, raw: Mapping[str, object]) -> tuple[SessionConfig, tuple[str, ...]]:
+        """Check a `session_config`; returns it with the names it does not know. Raises `invalid_config`."""
+        config, ignored = read_session_config(raw, self._settings.session_defaults())
         self.check_language(config.language)
+        return config, ignored
+
+    def make(self, config: SessionConfig, ignored_fields: tuple[str, ...]) -> Session:
+        """The session of a configuration. Raises `invalid_config` where it names two sessions."""
+        settings = self._settings
         return Session(
             config,
             session_id=_session_id(config),
-            ignored_fields=ignored,
+            ignored_fields=ignored_fields,
             limits=SegmenterLimits(
                 min_audio_samples=pipeline_samples(settings.min_audio_length_s),
                 max_silence_samples=pipeline_samples(settings.max_silence_duration_s),

@@ -44,7 +44,7 @@ class Answers:
             return request.adopted_by.cancelled
         return request.generation != self._segmenter.generation
 
-    def close(self, segment: Segment, now_s: float) -> list[Effect]:
+    def take_segment(self, segment: Segment, now_s: float) -> list[Effect]:
         """A segment is closed: its text is known, on its way, or to be asked for."""
         entry = self._entry(segment, now_s)
         self._queue.add(entry)

@@ -71,7 +71,7 @@ class Intake:
         sent_s = (self._ledger.received - self._timeline.origin) / self._rate_hz
         return sent_s <= now_s - self._first_frame_s + self._ahead_s
 
-    def admit(self, raw: bytes, now_s: float) -> tuple[list[Frame], ProtocolError | None]:
+    def decode(self, raw: bytes, now_s: float) -> tuple[list[Frame], ProtocolError | None]:
         """Count a message's audio and decode it.
 
         A message that is rejected is discarded and becomes silence, in pieces of at most 1 s: it may

@@ -2,8 +2,8 @@
 
 Four callers, each in its own task: the receiver admits frames and interrupts, the listener hears and
 obeys commands, the transcriber brings `answers`, the sender takes what the `publisher` has ready. The
-ledger is settled only where results are sent (`publisher.take_ready`), where audio is silence or rejected,
-and where it is discarded. Audio comes in through `intake`; segments are made by `segmenter`, kept in order
+ledger is settled only where results are sent (by the `publisher`), where audio is silence or rejected, and
+where it is discarded. Audio comes in through `intake`; segments are made by `segmenter`, kept in order
 by `queue`.
 """
 
@@ -171,9 +171,9 @@ class Session:
     # The receiver's side
 
     def admit(self, raw: bytes, now_s: float) -> tuple[list[Frame], ProtocolError | None]:
-        """See `Intake.admit`."""
+        """Count a message and its audio, and decode it: see `Intake.decode`."""
         self.publisher.chunks += 1
-        return self.intake.admit(raw, now_s)
+        return self.intake.decode(raw, now_s)
 
     def interrupt(self, scope: InterruptScope, now_s: float) -> list[Effect]:
         """Stop what is stale as of the last sample received; see the protocol's barge-in section.
@@ -308,7 +308,7 @@ class Session:
                 case Due(draft=draft):
                     effects.append(Hurry(draft))
                 case Segment():
-                    effects.extend(self.answers.close(event, now_s))
+                    effects.extend(self.answers.take_segment(event, now_s))
         return effects
 
     def _report(self, onset: Onset) -> list[Effect]:

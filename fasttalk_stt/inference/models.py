@@ -98,7 +98,8 @@ def resolve_model(
 
 
 def chosen_model(*, device: str = "auto", cache_directory: Path | None = None) -> str:
-    """The name of the model that "auto" tries first; reads no weights, uses no network."""
+    """The model that "auto" stands for, in words where it is to be downloaded; reads no weights, uses no
+    network."""
     return _catalogue(cache_directory).chosen(device=device)
 
 
@@ -145,9 +146,12 @@ class ModelCatalogue:
 
     def chosen(self, *, device: str = "auto") -> str:
         """See `chosen_model`."""
-        if self._on_gpu(device):
-            return GPU_MODEL
-        return self._auto_name(device) or CPU_MODELS[0]
+        preferred = GPU_MODEL if self._on_gpu(device) else None
+        installed = self._auto_name(device)
+        if installed is not None and preferred in (None, installed):
+            return installed
+        download = f"{preferred or CPU_MODELS[0]}, to be downloaded"
+        return download if installed is None else f"{download}, else {installed}"
 
     def listings(self, *, device: str = "auto") -> list[ModelListing]:
         """See `list_models`."""

@@ -23,6 +23,7 @@ CONFIGURABLE = "configurable"
 """Field metadata: whether `configure` may change the field inside a session."""
 
 MAX_ID_CHARS = 128
+"""Of names of sessions, users and conversations, which stand in every message and line of the log."""
 
 _LANGUAGE = r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*"
 _IS_LANGUAGE = re.compile(_LANGUAGE)

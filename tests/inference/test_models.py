@@ -266,9 +266,11 @@ def test_auto_on_a_gpu(catalogue: ModelCatalogue) -> None:
 
 
 def test_what_auto_tries_first_is_known_without_reading_weights(catalogue: ModelCatalogue) -> None:
-    assert catalogue.chosen(device="cuda") == GPU_MODEL
     assert catalogue.chosen() == catalogue.chosen(device="cpu") == "base"
-    assert without_packages(catalogue).chosen() == "base", "to be downloaded"
+    assert catalogue.chosen(device="cuda") == f"{GPU_MODEL}, to be downloaded, else base"
+    assert without_packages(catalogue).chosen() == "base, to be downloaded"
+    only_tiny = tuple(model for model in catalogue.packaged if model.name == "tiny.en")
+    assert evolve(catalogue, packaged=only_tiny).chosen() == "tiny.en"
 
 
 def test_auto_downloads_when_nothing_is_installed(catalogue: ModelCatalogue) -> None:

@@ -8,6 +8,7 @@ so nothing but the seam differs between the two.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ import trio.testing
 from attrs import frozen
 
 from fasttalk_stt.client.events import Transcription, parse, read_event
+from fasttalk_stt.client.replay_buffer import KEEP_MS
 from fasttalk_stt.client.resume import Progress
 from fasttalk_stt.composition import make_resilience
 from fasttalk_stt.connection.connection import Connection
@@ -29,23 +31,21 @@ from tools.hearing.listening import Setup, ears_of
 from tools.hearing.mixtures import Source
 from tools.scoring import total_errors, word_errors
 
-FRAME_SAMPLES = 320
 EARLIEST_CUT_S = 0.5
 LATEST_CUT_SHARE = 0.9
 OUTAGE_S = 0.6
 """Until the connection is there again: the client library's first back-off and a handshake."""
-SAID_AGAIN_MS = 2_000
-"""Of audio before `committed_ms`, as the client library sends it."""
 
 
 @frozen
 class Seam:
-    """One recording: where it was cut and what was heard without and with that."""
+    """One recording: where it was cut, what was heard without and with that, and codes of errors."""
 
     source: Source
     cut_s: float
     unbroken: str
     broken: str
+    errors: tuple[str, ...]
 
 
 def seam_figures(
@@ -75,6 +75,7 @@ def seam_figures(
             for text, seam, whole, cut in zip(said, seams, unbroken, broken, strict=True)
             if cut.errors > whole.errors
         },
+        "unexpected_errors": dict(Counter(code for seam in seams for code in seam.errors)),
         "better_when_broken": sum(
             cut.errors < whole.errors for whole, cut in zip(unbroken, broken, strict=True)
         ),
@@ -97,27 +98,30 @@ async def _all_seams(
         await nursery.start(scheduler.run)
         for source in sources:
             samples = source.samples
-            whole = Talk(how, samples)
+            whole = ResumedTalk(how, samples)
             await whole.say(connect, until=None)
             latest_s = LATEST_CUT_SHARE * len(samples) / RATE_HZ
-            cut_s = float(rng.uniform(EARLIEST_CUT_S, max(latest_s, EARLIEST_CUT_S)))
-            broken = Talk(how, samples)
+            cut_s = float(rng.uniform(min(EARLIEST_CUT_S, latest_s), latest_s))
+            broken = ResumedTalk(how, samples)
             await broken.say(connect, until=round(cut_s * RATE_HZ))
             await trio.sleep(OUTAGE_S)
             await broken.say(connect, until=None)
-            seams.append(Seam(source, cut_s, whole.text, broken.text))
+            errors = (*whole.errors, *broken.errors)
+            seams.append(Seam(source, cut_s, whole.text, broken.text, errors))
         nursery.cancel_scope.cancel()
     return seams
 
 
-class Talk:
+class ResumedTalk:
     """A recording that is said in real time over one connection after another."""
 
     def __init__(self, how: Setup, samples: Audio) -> None:
         self._config = dict(how.config)
+        self._frame_samples = round(RATE_HZ * how.frame_ms / 1000)
         self._samples = samples
         self._progress = Progress()
         self._texts: list[str] = []
+        self.errors: list[str] = []
         self._began_s = trio.current_time()
 
     @property
@@ -138,8 +142,9 @@ class Talk:
                 json.dumps({"type": "start_session", "session_config": self._config})
             )
             await started.wait()
-            for at in range(start, len(self._samples) if until is None else until, FRAME_SAMPLES):
-                frame = self._samples[at : at + FRAME_SAMPLES]
+            size = self._frame_samples
+            for at in range(start, len(self._samples) if until is None else until, size):
+                frame = self._samples[at : at + size]
                 await trio.sleep_until(self._began_s + (at + len(frame)) / RATE_HZ)
                 await transport.feed(frame.astype("<f4").tobytes())
             if until is not None:
@@ -152,7 +157,7 @@ class Talk:
         if self._progress.session_id is None:
             return 0
         committed_ms = self._progress.committed_ms
-        from_ms = max(committed_ms - SAID_AGAIN_MS, 0)
+        from_ms = max(committed_ms - KEEP_MS, 0)
         self._config["resume"] = self._progress.resume(
             committed_ms=committed_ms, audio_from_ms=from_ms
         )
@@ -171,7 +176,9 @@ class Talk:
                     started.set()
                 case "session_ended":
                     scope.cancel()
+                case "error" if not started.is_set():
+                    raise RuntimeError(f"no session began: {document['error']['message']}")
                 case "error":
-                    raise RuntimeError(f"the session failed: {document['error']['message']}")
+                    self.errors.append(document["error"]["code"])
             if is_new and isinstance(event, Transcription) and event.data.text:
                 self._texts.append(event.data.text)

@@ -144,7 +144,10 @@ async def soak_with_speech(
     seconds: float,
     note: Callable[[str], None],
 ) -> dict[str, Any]:
-    """`soak` of a server with a real model, by recordings that are said over and over; JSON-able."""
+    """`soak` of a server with a real model, by recordings that are said over and over; JSON-able.
+
+    `unbroken` are the words of the first round, `meanwhile` those of all later ones.
+    """
     waiting = cycle(sources)
     spoke: list[tuple[Source, Spoken]] = []
 
@@ -152,9 +155,18 @@ async def soak_with_speech(
         source = next(waiting)
         spoke.append((source, await speak(server.url, source.samples)))
 
-    drift = await soak(server, converse, clients=clients, seconds=seconds, note=note)
-    errors = total_errors(_word_errors(source, spoken) for source, spoken in spoke)
-    return {"wer": errors.wer, "word_errors": str(errors), **_account(spoke), **drift}
+    found = await soak(server, converse, clients=clients, seconds=seconds, note=note)
+    # What was said first is what it is like without hours behind it.
+    first = total_errors(_word_errors(*each) for each in spoke[: len(sources)])
+    later = total_errors(_word_errors(*each) for each in spoke[len(sources) :] or spoke)
+    return {
+        "wer_unbroken": first.wer,
+        "wer_meanwhile": later.wer,
+        "errors_unbroken": str(first),
+        "errors_meanwhile": str(later),
+        **_account(spoke),
+        **found,
+    }
 
 
 def _account(spoke: Sequence[tuple[Source, Spoken]]) -> dict[str, Any]:
@@ -165,7 +177,7 @@ def _account(spoke: Sequence[tuple[Source, Spoken]]) -> dict[str, Any]:
         "discarded_ms": sum(
             spoken.ended.audio.discarded_ms for _, spoken in spoke if spoken.ended is not None
         ),
-        "errors": dict(Counter(code for _, spoken in spoke for code in spoken.errors)),
+        "unexpected_errors": dict(Counter(code for _, spoken in spoke for code in spoken.errors)),
         "violations": sorted({v for _, spoken in spoke for v in spoken.violations()}),
     }
 
