@@ -8,7 +8,8 @@ from collections.abc import Mapping
 MOST_HEAPS = 2
 """By default glibc makes up to eight for each core. Requests of all lengths leave holes in every one, so
 memory grows for an hour. Two threads that decode cuts of speech with tiny.en on two cores held 855 MiB
-after five minutes, and more each minute, with the default, 805 to 825 with two heaps, and decoded 2 % fewer."""
+after five minutes, and more each minute, with the default, 805 to 825 with two heaps; they decoded 2 %
+fewer."""
 
 _M_ARENA_MAX = -8
 """Of glibc's malloc.h."""
