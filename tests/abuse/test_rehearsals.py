@@ -6,10 +6,18 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
+
+from tests.tools.test_rehearsing import conversation_source
+from tools.hearing.servers import fake_server
+from tools.rehearse import is_kept
+from tools.rehearsing.replicas import settings_of
+from tools.rehearsing.speech import soak_with_speech
 
 pytestmark = pytest.mark.abuse
 
@@ -55,3 +63,16 @@ def test_replicas_are_killed_and_restarted_and_no_word_is_lost(tmp_path: Path) -
     figures = rehearse("replicas", tmp_path, "--clients", "8")
     assert figures["resumes"] >= 8
     assert figures["words_lost"] == figures["words_too_many"] == 0
+
+
+def test_a_soak_with_recordings_counts_what_went_wrong(tmp_path: Path) -> None:
+    sources = [conversation_source(f"talk-{seed}", seed, seconds=3.0) for seed in range(3)]
+    with fake_server(settings_of(), tmp_path / "server.log", tones=True) as server:
+        figures = trio.run(
+            partial(soak_with_speech, server, sources, clients=3, seconds=6.0, note=print)
+        )
+    assert figures["recordings"] > len(sources)
+    assert figures["wer_unbroken"] == figures["wer_meanwhile"] == 0
+    assert is_kept(figures)
+    assert not is_kept({**figures, "unexpected_errors": {"transcription_failed": 1}})
+    assert not is_kept({**figures, "wer_meanwhile": 0.1})

@@ -136,6 +136,15 @@ def test_user_error_is_one_line_and_a_failure(environ: dict[str, str], named: st
         assert "not-hashed" not in errors
 
 
+def test_a_start_tells_of_a_variable_that_looks_like_a_slip() -> None:
+    environ = {"API_KEY": "not-hashed", "MODEL": "/nowhere", "LOG_FORMAT": "json"}
+    with running("-m", "fasttalk_stt", "serve", **environ) as process:
+        _, errors = process.communicate(timeout=START_S)
+    (told,) = [line for line in errors.splitlines() if '"setting_unknown"' in line]
+    assert json.loads(told)["did_you_mean"] == "API_KEYS"
+    assert "not-hashed" not in errors
+
+
 def test_the_log_tells_of_a_servers_whole_life() -> None:
     with fake_server() as (process, port):
         with start_session(port) as client:

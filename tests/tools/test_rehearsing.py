@@ -202,8 +202,9 @@ async def test_a_half_open_connection_swallows_what_is_sent_and_says_nothing() -
         nursery.cancel_scope.cancel()
 
 
-def a_conversation(name: str, seed: int) -> Source:
-    conversation = make_conversation(np.random.default_rng(seed), 8.0)
+def conversation_source(name: str, seed: int, *, seconds: float = 8.0) -> Source:
+    """A conversation of tones as a recording of a corpus."""
+    conversation = make_conversation(np.random.default_rng(seed), seconds)
     entry = CorpusEntry(
         name,
         Path(f"{name}.wav"),
@@ -217,7 +218,7 @@ def a_conversation(name: str, seed: int) -> Source:
 
 
 def test_a_seam_costs_no_word_of_a_model_that_hears_every_one() -> None:
-    sources = [a_conversation(f"talk-{seed}", seed) for seed in range(3)]
+    sources = [conversation_source(f"talk-{seed}", seed) for seed in range(3)]
     figures = seam_figures(sources, setup(vad="webrtc"), FakeEngine(hear_tones), seed=3)
     assert figures["recordings"] == 3
     assert figures["wer_unbroken"] == figures["wer_broken"] == 0
@@ -225,7 +226,7 @@ def test_a_seam_costs_no_word_of_a_model_that_hears_every_one() -> None:
 
 
 def test_words_that_a_seam_costs_are_told() -> None:
-    talk = a_conversation("talk", 1)
+    talk = conversation_source("talk", 1)
     how = setup(vad="webrtc")
     keen = FakeEngine(hear_tones)
     seam_figures([talk], how, keen, seed=3)
