@@ -12,6 +12,10 @@ from attrs import define, frozen
 from fasttalk_stt.protocol.client_messages import ClientMessage
 
 
+KEEP_MS = 2_000
+"""Of audio that has its outcome, sent again for the voice detector and the decoder to warm up on."""
+
+
 @define(eq=False)
 class Command:
     """A message with its place in the audio: after the samples before `position`.
@@ -23,10 +27,6 @@ class Command:
     message: ClientMessage
     position: int = 0
     answered: bool = False
-
-
-KEEP_MS = 2_000
-"""Of audio that has its outcome, sent again for the voice detector and the decoder to warm up on."""
 
 
 @frozen
