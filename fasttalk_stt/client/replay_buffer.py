@@ -11,7 +11,6 @@ from attrs import define, frozen
 
 from fasttalk_stt.protocol.client_messages import ClientMessage
 
-
 KEEP_MS = 2_000
 """Of audio that has its outcome, sent again for the voice detector and the decoder to warm up on."""
 
