@@ -16,14 +16,12 @@ from quart_trio import QuartTrio
 from fasttalk_stt.engines import make_engine
 from fasttalk_stt.inference.errors import EngineError
 from fasttalk_stt.server import make_hosted_app
-from fasttalk_stt.service.heaps import share_heaps
 from fasttalk_stt.service.logging import configure_logging
 from fasttalk_stt.settings import Settings, SettingsError
 from fasttalk_stt.spelling import warn_of_misspelt
 
 
 def _app_from_environment() -> QuartTrio:
-    share_heaps(os.environ)
     try:
         settings = Settings.from_environment(os.environ)
         configure_logging(settings)

@@ -29,7 +29,6 @@ from fasttalk_stt.inference.faulty import Faults, FaultyEngine, read_faults
 from fasttalk_stt.inference.tones import hear_tones
 from fasttalk_stt.listening import ListenError
 from fasttalk_stt.server import serve
-from fasttalk_stt.service.heaps import share_heaps
 from fasttalk_stt.service.logging import configure_logging
 from fasttalk_stt.settings import Settings
 
@@ -74,7 +73,6 @@ def main() -> None:
         websocket_port=args.port,
         monitoring_port=args.monitoring_port,
     )
-    share_heaps(os.environ)
     configure_logging(settings)
     try:
         trio.run(run, settings, _engine(args))

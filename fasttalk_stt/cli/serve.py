@@ -12,7 +12,6 @@ import trio
 
 from fasttalk_stt.inference.faulty import FaultPlan, read_faults
 from fasttalk_stt.server import serve
-from fasttalk_stt.service.heaps import share_heaps
 from fasttalk_stt.service.logging import configure_logging
 from fasttalk_stt.settings import Settings
 from fasttalk_stt.spelling import warn_of_misspelt
@@ -53,8 +52,6 @@ def _faults(text: str) -> FaultPlan:
 
 def run(args: argparse.Namespace) -> int:
     """Serve; returns when drained. Raises user errors for `main` to print."""
-    # Before any thread begins.
-    share_heaps(os.environ)
     settings = Settings.from_environment(os.environ)
     configure_logging(settings)
     warn_of_misspelt(os.environ)
