@@ -67,9 +67,10 @@ class WhisperModel:
         from faster_whisper.tokenizer import Tokenizer  # noqa: PLC0415
         from faster_whisper.transcribe import get_suppressed_tokens  # noqa: PLC0415
 
+        device = chosen_device(device)
         self._whisper: Foreign = asr.WhisperModel(
             str(model.path),
-            device=chosen_device(device),
+            device=device,
             compute_type=chosen_compute_type(compute_type, device),
             cpu_threads=cpu_threads,
             num_workers=seats,

@@ -89,8 +89,8 @@ async def soak_with_tones(
         conversation = make_conversation(rng, conversation_s)
         talks.append(Talk(conversation.words, await speak(server.url, conversation.samples)))
 
-    drift = await soak(server, converse, clients=clients, seconds=seconds, note=note)
-    return {**talk_figures(talks), **drift}
+    found = await soak(server, converse, clients=clients, seconds=seconds, note=note)
+    return {**talk_figures(talks), **found}
 
 
 async def _look(server: RunningServer, at_s: float, witness: Witness) -> Look:
@@ -109,7 +109,7 @@ def drift(looks: Sequence[Look], seconds: float) -> dict[str, Any]:
     warm_up_s = WARM_UP_S if seconds > 2 * WARM_UP_S else SHORT_WARM_UP_SHARE * seconds
     warm = [look for look in looks if look.at_s >= warm_up_s] or looks[-1:]
     first, last = warm[0], warm[-1]
-    # What is free is given back once a minute: one look says less than several.
+    # Memory comes and goes with what is under way: one look says less than several.
     before = _mean_mib(look for look in warm if look.at_s < first.at_s + warm_up_s)
     after = _mean_mib(look for look in warm if look.at_s > last.at_s - warm_up_s)
     return {
